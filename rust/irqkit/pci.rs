@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a PCI driver needs beside its interrupts, and [`kernel::pci`] does not offer safely yet.
+//!
+//! - [`WithDmaMask`]: a driver whose devices reach a given number of address bits.
+//! - [`BusMaster`]: bus mastering for as long as a value lives.
+//! - [`Intx`]: silence the INTx pin of one device, from any context.
+//!
+//! C header: [`include/linux/pci.h`](srctree/include/linux/pci.h)
+
+use kernel::{
+    bindings,
+    device::{
+        Bound,
+        Core, //
+    },
+    devres::Devres,
+    dma::{
+        Device as _,
+        DmaMask, //
+    },
+    pci,
+    prelude::*,
+    sync::aref::ARef, //
+};
+
+use core::marker::PhantomData;
+
+/// `PCI_ANY_ID`.
+const ANY_ID: u32 = u32::MAX;
+
+/// Returns the C object behind a [`pci::Device`].
+fn as_raw(dev: &pci::Device) -> *mut bindings::pci_dev {
+    // `pci::Device` is a transparent wrapper of `struct pci_dev`.
+    core::ptr::from_ref(dev).cast_mut().cast()
+}
+
+/// Returns an entry of a driver's device table for any vendor: `PCI_DEVICE(vendor, device)`.
+///
+/// [`pci::DeviceId::from_id`] knows the vendors of the kernel's own list alone.
+pub const fn device_id(vendor: u16, device: u16) -> pci::DeviceId {
+    let id = bindings::pci_device_id {
+        vendor: vendor as u32,
+        device: device as u32,
+        subvendor: ANY_ID,
+        subdevice: ANY_ID,
+        class: 0,
+        class_mask: 0,
+        driver_data: 0,
+        override_only: 0,
+    };
+
+    // SAFETY: `pci::DeviceId` is a transparent wrapper of `struct pci_device_id` without
+    // invariants of its own.
+    unsafe { core::mem::transmute::<bindings::pci_device_id, pci::DeviceId>(id) }
+}
+
+/// A [`pci::Driver`] whose devices can address memory of `BITS` bits by DMA.
+///
+/// Stands for a call of `dma_set_mask_and_coherent()` at the very start of `probe`. The mask must
+/// not change while DMA memory of the device is being allocated or mapped, which is why the call
+/// is unsafe in [`kernel::dma`]. Made here, before the driver saw the device for the first time,
+/// nobody can be doing that.
+///
+/// `probe` fails with `EIO` if the platform can't address that little.
+///
+/// # Examples
+///
+/// ```ignore
+/// kernel::module_pci_driver! {
+///     type: irqkit::pci::WithDmaMask<MyDriver, 28>,
+///     name: "my_driver",
+///     …
+/// }
+/// ```
+pub struct WithDmaMask<T, const BITS: u32>(PhantomData<T>);
+
+impl<T: pci::Driver, const BITS: u32> pci::Driver for WithDmaMask<T, BITS> {
+    type IdInfo = T::IdInfo;
+    type Data<'bound> = T::Data<'bound>;
+
+    const ID_TABLE: pci::IdTable<Self::IdInfo> = T::ID_TABLE;
+
+    fn probe<'bound>(
+        pdev: &'bound pci::Device<Core<'_>>,
+        info: Option<&'bound Self::IdInfo>,
+    ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
+        pin_init::pin_init_scope(move || {
+            // SAFETY: DMA memory of a device is allocated and mapped by the driver that is bound
+            // to it. That is `T`, none of whose code has seen this device yet, and the device
+            // lock, which the bus holds around `probe`, keeps every other driver away.
+            unsafe { pdev.dma_set_mask_and_coherent(DmaMask::new::<BITS>())? };
+
+            Ok(T::probe(pdev, info))
+        })
+    }
+
+    fn unbind<'bound>(dev: &'bound pci::Device<Core<'_>>, this: Pin<&Self::Data<'bound>>) {
+        T::unbind(dev, this);
+    }
+}
+
+/// Bus mastering of a device, on for as long as this value lives.
+///
+/// Stands for `pci_set_master()` and `pci_clear_master()`. Once it is dropped the device can
+/// neither reach memory nor send an MSI; a driver frees what the device may still be writing to
+/// after that, not before.
+///
+/// Created and dropped in task context.
+pub struct BusMaster<'bound> {
+    dev: &'bound pci::Device<Bound>,
+}
+
+impl<'bound> BusMaster<'bound> {
+    /// Turns bus mastering of `dev` on.
+    pub fn new(dev: &'bound pci::Device<Core<'_>>) -> Self {
+        dev.set_master();
+        Self { dev }
+    }
+}
+
+impl Drop for BusMaster<'_> {
+    fn drop(&mut self) {
+        // SAFETY: `self.dev` is a valid `struct pci_dev`, and bound, so that nobody else drives it.
+        unsafe { bindings::pci_clear_master(as_raw(self.dev)) };
+    }
+}
+
+/// The right to silence a device's INTx pin, given back when the device is unbound.
+///
+/// Stands for `pci_intx()`: the Interrupt Disable bit of the device's command register. Unlike
+/// `disable_irq()` it silences this device only, and so is the way to stop a storm on a shared
+/// line without harm to the others on it.
+///
+/// [`Intx::mask`] and [`Intx::unmask`] read, change and write the command register, so the driver
+/// sees to it that the two do not run at the same time for one device.
+pub struct Intx(Devres<Line>);
+
+/// The device whose pin it is.
+struct Line(ARef<pci::Device>);
+
+impl Intx {
+    /// Takes the pin of `dev`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if there is no memory for the device-managed resource.
+    pub fn new(dev: &pci::Device<Bound>) -> Result<Self> {
+        let pin: Line = Line(dev.into());
+        Ok(Self(Devres::new(dev.as_ref(), pin)?))
+    }
+
+    /// Silences the pin. Does nothing once the device is unbound. Any context but NMI.
+    pub fn mask(&self) {
+        self.set(false);
+    }
+
+    /// Lets the pin speak again: if the device still wants service, the interrupt comes at once.
+    /// Does nothing once the device is unbound. Any context but NMI.
+    pub fn unmask(&self) {
+        self.set(true);
+    }
+
+    fn set(&self, enable: bool) {
+        if let Some(pin) = self.0.try_access() {
+            // SAFETY: The device is valid, as a reference to it is held, and still bound to our
+            // driver, as the access has not been revoked. Configuration space is accessed under a
+            // raw spinlock with interrupts off, so that any context will do.
+            unsafe { bindings::pci_intx(as_raw(&pin.0), enable.into()) };
+        }
+    }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! All that one `edu` device is made of, shared by its handlers and its files.
+
+use kernel::{
+    device::Bound,
+    pci,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    }, //
+};
+
+use irqkit::path::{
+    Kind,
+    Path,
+    PathSet, //
+};
+
+use crate::{
+    defer::{
+        Backlog,
+        Choice,
+        Defer, //
+    },
+    dma::Dma,
+    factorial::Factorial,
+    hw::Hw,
+    journal::Journal,
+    regs::{
+        CAUSE_DMA,
+        CAUSE_FACTORIAL, //
+    },
+    storm::Storm,
+    trigger::Trigger, //
+};
+
+/// The paths that an interrupt of this device may travel.
+pub(crate) struct Paths {
+    pub(crate) hardirq: Arc<Path>,
+    pub(crate) thread: Arc<Path>,
+    pub(crate) tasklet: Arc<Path>,
+    pub(crate) tasklet_hi: Arc<Path>,
+}
+
+impl Paths {
+    pub(crate) fn new(set: &PathSet) -> Result<Self> {
+        Ok(Self {
+            hardirq: set.path(Kind::HardIrq, c"hardirq")?,
+            thread: set.path(Kind::Thread, c"thread")?,
+            tasklet: set.path(Kind::Tasklet, c"tasklet")?,
+            tasklet_hi: set.path(Kind::TaskletHi, c"tasklet_hi")?,
+        })
+    }
+}
+
+/// One device.
+#[pin_data]
+pub(crate) struct Edu {
+    pub(crate) hw: Hw,
+    pub(crate) paths: Paths,
+    pub(crate) defer: Choice,
+
+    /// What was handed to each deferral.
+    pub(crate) thread: Backlog,
+    pub(crate) tasklet: Backlog,
+    pub(crate) tasklet_hi: Backlog,
+
+    /// Causes that only the thread can deal with, as they were acknowledged.
+    factorial_due: Atomic<bool>,
+    dma_due: Atomic<bool>,
+
+    #[pin]
+    pub(crate) trigger: Trigger,
+    #[pin]
+    pub(crate) factorial: Factorial,
+    #[pin]
+    pub(crate) dma: Dma,
+    #[pin]
+    pub(crate) journal: Journal,
+    pub(crate) storm: Storm,
+}
+
+impl Edu {
+    /// Makes a device of the live hardware `hw`.
+    pub(crate) fn new(
+        dev: &pci::Device<Bound>,
+        hw: Hw,
+        paths: Paths,
+        storm_limit: u32,
+    ) -> Result<Arc<Self>> {
+        let dma = Dma::new(dev)?;
+
+        Arc::pin_init(
+            pin_init!(Self {
+                hw,
+                paths,
+                defer: Choice::new(Defer::Thread),
+                thread: Backlog::new(),
+                tasklet: Backlog::new(),
+                tasklet_hi: Backlog::new(),
+                factorial_due: Atomic::new(false),
+                dma_due: Atomic::new(false),
+                trigger <- Trigger::new(),
+                factorial <- Factorial::new(),
+                dma <- dma,
+                journal <- Journal::new(),
+                storm: Storm::new(storm_limit),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Remembers those of `causes` that only the thread can deal with; returns whether there are.
+    #[inline]
+    pub(crate) fn remember(&self, causes: u32) -> bool {
+        if causes & CAUSE_FACTORIAL != 0 {
+            self.factorial_due.store(true, Relaxed);
+        }
+        if causes & CAUSE_DMA != 0 {
+            self.dma_due.store(true, Relaxed);
+        }
+        causes & (CAUSE_FACTORIAL | CAUSE_DMA) != 0
+    }
+
+    /// Deals with what [`Edu::remember`] remembered. Sleeps.
+    pub(crate) fn complete(&self) {
+        // Nothing is ordered by these flags: the registers are read anew.
+        if self.factorial_due.xchg(false, Relaxed) {
+            self.factorial.complete(&self.hw);
+        }
+        if self.dma_due.xchg(false, Relaxed) {
+            self.dma.complete(&self.hw);
+        }
+    }
+
+    /// Whether all that was handed on has been worked off.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.thread.is_empty() && self.tasklet.is_empty() && self.tasklet_hi.is_empty()
+    }
+
+    /// Makes whoever waits for the device give up, and the device silent.
+    pub(crate) fn leave(&self) {
+        self.hw.leave();
+        self.storm.call_off();
+        self.hw.quiesce();
+    }
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Driver for QEMU's `edu` device: real PCI interrupts, on every path from the hard handler on.
+//!
+//! To have devices to drive, start QEMU with `-device edu`, as often as you like. Then
+//! `modprobe rust_irq_demo`, and look at `/sys/kernel/debug/rust_irq_demo/`.
+
+#![deny(unsafe_code)]
+
+mod control;
+mod defer;
+mod device;
+mod dma;
+mod driver;
+mod factorial;
+mod gate;
+mod hw;
+mod journal;
+mod line;
+mod param;
+mod regs;
+mod storm;
+mod trigger;
+
+kernel::module_pci_driver! {
+    type: irqkit::pci::WithDmaMask<driver::EduDriver, { regs::DMA_BITS }>,
+    name: "rust_irq_demo",
+    authors: ["The Rust interrupt suite"],
+    description: "Interrupts of QEMU's edu device, in Rust",
+    license: "GPL",
+    params: {
+        storm_limit: u32 {
+            default: 200_000,
+            description: "Interrupts a second of one device that are a storm; 0 is no limit",
+        },
+    },
+}
