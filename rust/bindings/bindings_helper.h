@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Headers of what kernel::bindings lacks. Types come from there wherever it has
+ * them: bindgen_parameters names what is generated from here.
+ *
+ * Sorted alphabetically.
+ */
+
+#include <linux/interrupt.h>
+#include <linux/irq.h>
+
+#include "../trace/irqkit_trace.h"

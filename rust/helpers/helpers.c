@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Inline functions and macros of C, one shim each, for irqkit to call.
+ *
+ * A helper for foo() is irqkit_helper_foo(), not rust_helper_foo(): those belong
+ * to the kernel, which may one day export one of the same name.
+ *
+ * Sorted alphabetically.
+ */
+
+#include <linux/compiler_types.h>
+
+#include "interrupt.c"
+#include "jump_label.c"
+#include "percpu.c"

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! irqkit: interrupts and deferred work for Rust drivers.
+//!
+//! It is a crate and a module at once: drivers are compiled against its metadata and linked to its
+//! exported symbols, so `irqkit.ko` is loaded first. Drivers that use it contain no `unsafe`: all of it
+//! is in here, behind types whose soundness does not depend on what the driver does.
+//!
+//! - [`context`]: where code runs is a type. Every callback receives a token of its context, and
+//!   what may only be done there asks for it.
+//! - [`irq`]: interrupt handlers, plain and threaded, on the vectors of a PCI function.
+//! - [`tasklet`]: tasklets, normal and high priority.
+//! - [`path`]: what every path from a cause to its work has in common, counted and timed, in
+//!   debugfs.
+//! - [`percpu`]: a value for each CPU.
+//! - [`pci`], [`param`]: what the drivers need beside those and the kernel's crate has no safe form of.
+
+pub mod context;
+pub mod irq;
+pub mod param;
+pub mod path;
+pub mod pci;
+pub mod percpu;
+pub mod tasklet;
+pub(crate) mod trace;
+
+use kernel::prelude::*;
+
+module! {
+    type: Irqkit,
+    name: "irqkit",
+    authors: ["Rust interrupt suite"],
+    description: "Interrupts and deferred work for Rust drivers",
+    license: "GPL",
+}
+
+/// The module: what its own life keeps alive for its users.
+#[pin_data]
+struct Irqkit {
+    #[pin]
+    _registry: path::Registry,
+}
+
+impl kernel::InPlaceModule for Irqkit {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            // SAFETY: A module is initialised once, before any other module can use it, and its
+            // value is dropped before its code goes.
+            _registry <- unsafe { path::Registry::new() },
+        })
+    }
+}

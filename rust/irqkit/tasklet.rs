@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tasklets.
+//!
+//! A tasklet is a callback that runs in softirq context soon after it was scheduled, usually when the
+//! hard interrupt handler that did so returns, on the same CPU. It never runs beside itself.
+//! The kernel deprecates tasklets (they can't be told apart or throttled, and all of a CPU's wait
+//! for one another); the successor is a BH work queue. They are here because drivers still use them, and
+//! to be compared.
+//!
+//! # Counting
+//!
+//! Each tasklet has one [`Path`], which counts its requests whichever of the two vectors took them:
+//! a request goes to the vector of the first [`schedule`](Tasklet::schedule) or
+//! [`schedule_hi`](Tasklet::schedule_hi) since the last run, because the kernel has one pending bit
+//! for both. To tell the vectors apart, use one tasklet, and one path, for each.
+//!
+//! The rows `TASKLET` and `HI` of `/proc/softirqs` count executions of the whole vector, not
+//! tasklets: one execution runs all that are queued on the CPU, and a tasklet that is scheduled but disabled
+//! makes its vector execute again and again.
+//!
+//! C header: [`include/linux/interrupt.h`](srctree/include/linux/interrupt.h)
+
+use core::marker::PhantomPinned;
+
+use kernel::{
+    bindings,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Full,
+            Relaxed, //
+        },
+        Arc, //
+    },
+    types::Opaque, //
+};
+
+use crate::{
+    context::{
+        is_here,
+        SoftIrq,
+        Task, //
+    },
+    path::{
+        Path,
+        Pending,
+        Run,
+        Stamp, //
+    }, //
+};
+
+/// What a tasklet does.
+///
+/// It must be [`Sync`] because [`Tasklet::handler`] shares it with other contexts; the tasklet itself
+/// never runs beside itself. It must be `'static` because a tasklet that is leaked may still run.
+pub trait TaskletHandler: Send + Sync + 'static {
+    /// Runs, in softirq context, with hard interrupts on.
+    ///
+    /// `run` is what is counted: add the work done to its items.
+    fn run(&self, ctx: SoftIrq<'_>, run: &mut Run<'_>);
+}
+
+/// Whether a tasklet runs as soon as it is scheduled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It does.
+    Enabled,
+    /// It does not until [`Tasklet::enable`]. If it is scheduled before, it spins in its softirq
+    /// until then: enable it soon.
+    Disabled,
+}
+
+/// A tasklet, pinned in its owner.
+///
+/// # Dropping
+///
+/// Dropping it waits until a run in progress has ended, and a pending one has been made. It never
+/// runs afterwards. A request that is pending while the tasklet is disabled is taken back instead, and counted as
+/// `cancelled`; that is also what becomes of guards that were forgotten.
+///
+/// It stands for `tasklet_kill()` and must be done in task context. Elsewhere it is a bug, which the
+/// kernel reports, and at worst the CPU hangs; the memory is not freed while it is in use.
+///
+/// Leaking it is harmless: its memory is not reused, and its handler is `'static`.
+///
+/// # Invariants
+///
+/// - `raw` was initialised by `tasklet_setup()` with `callback::<T>` and is field `raw` of
+///   `Self`.
+/// - It is queued only by whoever made `pending` pending, so while that is idle and no callback is
+///   about to start, it is not on any list.
+/// - Its disable count is the number of guards, alive or forgotten, and 1 more while
+///   `disabled_at_birth`.
+#[pin_data(PinnedDrop)]
+pub struct Tasklet<T: TaskletHandler> {
+    #[pin]
+    raw: Opaque<bindings::tasklet_struct>,
+    path: Arc<Path>,
+    pending: Pending,
+    disabled_at_birth: Atomic<bool>,
+    /// Set when the owner goes and does not want a last run.
+    dying: Atomic<bool>,
+    #[pin]
+    handler: T,
+    #[pin]
+    _pin: PhantomPinned,
+}
+
+// SAFETY: The C object is made to be used on all CPUs, and the handler is `Send`.
+unsafe impl<T: TaskletHandler> Send for Tasklet<T> {}
+
+// SAFETY: All methods but drop use atomic operations on the C object, and the handler is `Sync`.
+unsafe impl<T: TaskletHandler> Sync for Tasklet<T> {}
+
+impl<T: TaskletHandler> Tasklet<T> {
+    /// Creates a tasklet that runs `handler` and is counted by `path`.
+    ///
+    /// May be called from any context that `handler` allows. Stands for `tasklet_setup()`.
+    pub fn new(
+        handler: impl PinInit<T, Error>,
+        path: Arc<Path>,
+        state: State,
+    ) -> impl PinInit<Self, Error> {
+        let disabled = state == State::Disabled;
+
+        // INVARIANT: Nothing is pending, and there are no guards.
+        try_pin_init!(Self {
+            raw <- Opaque::ffi_init(|raw| {
+                // SAFETY: `raw` is valid for writes, and stays where it is, because it is pinned.
+                unsafe { bindings::tasklet_setup(raw, Some(callback::<T>)) };
+                if disabled {
+                    // SAFETY: It was initialised just before.
+                    unsafe { irqkit_bindings::tasklet_disable_nosync(raw) };
+                }
+            }),
+            path,
+            pending: Pending::new(),
+            disabled_at_birth: Atomic::new(disabled),
+            dying: Atomic::new(false),
+            handler <- handler,
+            _pin: PhantomPinned,
+        })
+    }
+
+    /// Schedules the tasklet on this CPU's normal vector (`TASKLET_SOFTIRQ`); `at` is when the cause
+    /// happened, from which its waiting time counts.
+    ///
+    /// Returns true if it was idle, and false if it was pending already: that run serves this
+    /// request, too.
+    ///
+    /// May be called from any context but NMIs. Stands for `tasklet_schedule()`.
+    #[inline]
+    pub fn schedule(&self, at: Stamp) -> bool {
+        let idle = self.path.schedule(&self.pending, at);
+        if idle {
+            // SAFETY: By the type invariant it is initialised, and drop waits for it.
+            unsafe { irqkit_bindings::tasklet_schedule(self.raw.get()) };
+        }
+        idle
+    }
+
+    /// Like [`Tasklet::schedule`], on the high priority vector (`HI_SOFTIRQ`), which runs before
+    /// all other softirqs.
+    ///
+    /// Stands for `tasklet_hi_schedule()`.
+    #[inline]
+    pub fn schedule_hi(&self, at: Stamp) -> bool {
+        let idle = self.path.schedule(&self.pending, at);
+        if idle {
+            // SAFETY: By the type invariant it is initialised, and drop waits for it.
+            unsafe { irqkit_bindings::tasklet_hi_schedule(self.raw.get()) };
+        }
+        idle
+    }
+
+    /// Returns whether a request is pending. It may change at any time.
+    ///
+    /// May be called from any context.
+    #[inline]
+    pub fn is_pending(&self) -> bool {
+        self.pending.is_pending()
+    }
+
+    /// Keeps the tasklet from running until the guard is dropped, and waits for a run in progress.
+    ///
+    /// Guards nest. Stands for `tasklet_disable()`.
+    pub fn disable(&self, _task: Task<'_>) -> DisableGuard<'_, T> {
+        // SAFETY: By the type invariant it is initialised; this is a task, which may wait.
+        unsafe { irqkit_bindings::tasklet_disable(self.raw.get()) };
+        // INVARIANT: The count was raised for this guard.
+        DisableGuard(self)
+    }
+
+    /// Keeps the tasklet from beginning to run until the guard is dropped. A run in progress goes
+    /// on.
+    ///
+    /// Guards nest. May be called from any context. Stands for `tasklet_disable_nosync()`.
+    pub fn disable_nosync(&self) -> DisableGuard<'_, T> {
+        // SAFETY: By the type invariant it is initialised.
+        unsafe { irqkit_bindings::tasklet_disable_nosync(self.raw.get()) };
+        // INVARIANT: The count was raised for this guard.
+        DisableGuard(self)
+    }
+
+    /// Enables a tasklet that was created with [`State::Disabled`]. Returns false, and does nothing,
+    /// if that has been done already or it was created enabled.
+    ///
+    /// May be called from any context. Stands for `tasklet_enable()`.
+    pub fn enable(&self) -> bool {
+        let first = self.disabled_at_birth.xchg(false, Full);
+        if first {
+            // SAFETY: By the type invariant it is initialised, and its count includes the 1 from its
+            // creation, which only we take away.
+            unsafe { irqkit_bindings::tasklet_enable(self.raw.get()) };
+        }
+        first
+    }
+
+    /// Returns the handler.
+    #[inline]
+    pub fn handler(&self) -> &T {
+        &self.handler
+    }
+
+    /// Returns the path that counts this tasklet.
+    #[inline]
+    pub fn path(&self) -> &Arc<Path> {
+        &self.path
+    }
+}
+
+#[pinned_drop]
+impl<T: TaskletHandler> PinnedDrop for Tasklet<T> {
+    fn drop(self: Pin<&mut Self>) {
+        // No guard borrows the tasklet any more. What is left of the count was forgotten, or is from its
+        // creation; `tasklet_kill()` would wait for it for ever if a run is pending. So let it run,
+        // into nothing.
+        self.dying.store(true, Relaxed);
+        // SAFETY: By the type invariant it is initialised, and nobody else uses its count: this is
+        // the owner.
+        if !unsafe { irqkit_bindings::tasklet_enable_all(self.raw.get()) } {
+            // It was enabled: what is pending runs as it would have.
+            self.dying.store(false, Relaxed);
+        }
+
+        // SAFETY: By the type invariant it is initialised, and it is enabled, so that this ends.
+        unsafe { bindings::tasklet_kill(self.raw.get()) };
+        self.path.cancel(&self.pending);
+    }
+}
+
+/// Keeps a tasklet from running while it lives.
+///
+/// Forgetting it leaves the tasklet disabled until its owner drops it.
+///
+/// # Invariants
+///
+/// The tasklet's disable count includes 1 for this guard.
+#[must_use = "the tasklet is enabled again as soon as the guard is dropped"]
+pub struct DisableGuard<'a, T: TaskletHandler>(&'a Tasklet<T>);
+
+impl<T: TaskletHandler> Drop for DisableGuard<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: The tasklet is borrowed, hence initialised; by the type invariant the count has a
+        // 1 that is ours to take away.
+        unsafe { irqkit_bindings::tasklet_enable(self.0.raw.get()) };
+    }
+}
+
+/// The callback of a [`Tasklet<T>`].
+///
+/// # Safety
+///
+/// To be called by the tasklet core only, with the `raw` of a [`Tasklet<T>`] that is not dropped
+/// before it returns.
+unsafe extern "C" fn callback<T: TaskletHandler>(raw: *mut bindings::tasklet_struct) {
+    // SAFETY: By the safety requirements it is field `raw` of a `Tasklet<T>`.
+    let tasklet = unsafe { &*kernel::container_of!(Opaque::cast_from(raw), Tasklet<T>, raw) };
+
+    if tasklet.dying.load(Relaxed) {
+        return;
+    }
+    // By the type invariant a request is pending: the callback runs once for each.
+    let Some(mut run) = tasklet.path.start(&tasklet.pending) else {
+        return;
+    };
+
+    if tasklet.path.timing() && !is_here::<SoftIrq<'_>>() {
+        tasklet.path.context_mismatch();
+    }
+    // SAFETY: Tasklets run in softirq context, which lasts until this function returns.
+    let ctx = unsafe { SoftIrq::new() };
+    tasklet.handler.run(ctx, &mut run);
+}
