@@ -106,13 +106,13 @@ pub fn module_devices(module: &str) -> Result<Vec<String>> {
     let directory = Path::new(DEBUGFS).join(module);
     let mut names = Vec::new();
 
-    for entry in fs::read_dir(&directory)
-        .with_context(|| format!("cannot list {}", directory.display()))?
+    for entry in
+        fs::read_dir(&directory).with_context(|| format!("cannot list {}", directory.display()))?
     {
         let name = entry?.file_name();
         names.push(
             name.into_string()
-                .map_err(|name| anyhow!("{} is not text", name.display()))?,
+                .map_err(|name| anyhow!("{name:?} is not text"))?,
         );
     }
     names.sort();

@@ -56,12 +56,7 @@ impl Histogram {
         for ((field, total), name) in fields.iter_mut().zip(totals).zip(TOTALS) {
             *field = total.ok_or_else(|| anyhow!("the histogram has no line \"{name}\""))?;
         }
-        [
-            histogram.count,
-            histogram.sum,
-            histogram.min,
-            histogram.max,
-        ] = fields;
+        [histogram.count, histogram.sum, histogram.min, histogram.max] = fields;
         Ok(histogram)
     }
 
@@ -85,7 +80,10 @@ impl Histogram {
                     high: number(high)?,
                     count: number(count)?,
                 };
-                ensure!(bucket.low <= bucket.high, "the bounds are the wrong way round");
+                ensure!(
+                    bucket.low <= bucket.high,
+                    "the bounds are the wrong way round"
+                );
                 ensure!(bucket.count > 0, "empty buckets are not listed");
                 if let Some(last) = self.buckets.last() {
                     ensure!(last.high < bucket.low, "the buckets are not in order");
@@ -234,12 +232,7 @@ max 120
             }
         );
         assert_eq!(
-            (
-                histogram.count,
-                histogram.sum,
-                histogram.min,
-                histogram.max
-            ),
+            (histogram.count, histogram.sum, histogram.min, histogram.max),
             (100, 11768, 1, 120)
         );
         histogram.check().unwrap();
@@ -315,7 +308,10 @@ max 120
         let both = histogram().merged(&other);
 
         both.check().unwrap();
-        assert_eq!((both.count, both.sum, both.min, both.max), (102, 11794, 1, 120));
+        assert_eq!(
+            (both.count, both.sum, both.min, both.max),
+            (102, 11794, 1, 120)
+        );
         assert_eq!(both.buckets.len(), 4);
         assert_eq!(histogram().merged(&Histogram::default()), histogram());
         assert_eq!(Histogram::default().merged(&histogram()), histogram());
