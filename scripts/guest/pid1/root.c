@@ -1,47 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The lab's first process: from the initramfs to the guest's root.
- *
- * It loads the modules that this kernel needs to reach its root (listed in /modules/list, in order),
- * lays a tmpfs over the read-only root image, mounts the checkout at /lab and the kernel's modules
- * at /run/lab/modules, and hands over to /lab/scripts/guest/init. One static binary rather than a shell
- * script, because every fork costs milliseconds under TCG and the whole boot has a budget.
- *
- * Any failure says so on the console and ends this process, which is a kernel panic, which ends the
- * lab with that message in front of the user.
+ * From the initramfs to the guest's root: the modules that this kernel needs for it (listed in
+ * /modules/list, in order), a tmpfs over the read-only image, the checkout at /lab, the kernel's
+ * modules at /run/lab/modules, and what user space expects to find in /dev.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
+#include <net/if.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
-#include <termios.h>
 #include <unistd.h>
 
+#include "init.h"
+
 #define NEWROOT "/new"
-#define HANDOVER "/lab/scripts/guest/init"
-
-static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *fmt, ...)
-{
-	int err = errno;
-	va_list args;
-
-	fputs("lab: guest set-up failed: ", stderr);
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	fprintf(stderr, ": %s\n", strerror(err));
-	/* The console must have it before the panic. */
-	tcdrain(STDERR_FILENO);
-	_exit(1);
-}
 
 static void make_dir(const char *path)
 {
@@ -86,6 +67,23 @@ static void load_modules(void)
 	fclose(list);
 }
 
+/* Reads the one line of a sysfs file. False when it cannot be read. */
+static bool read_line(const char *path, char *line, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len;
+
+	if (fd < 0)
+		return false;
+	len = read(fd, line, size - 1);
+	close(fd);
+	if (len < 0)
+		return false;
+	line[len] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	return true;
+}
+
 /* Finds the virtio disk with the serial number `serial`; an empty `dev` when there is none. */
 static void find_disk(const char *serial, char *dev, size_t size)
 {
@@ -97,20 +95,9 @@ static void find_disk(const char *serial, char *dev, size_t size)
 		die("open /sys/class/block");
 	while (!*dev && (entry = readdir(dir))) {
 		char path[300], found[64];
-		ssize_t len;
-		int fd;
 
 		snprintf(path, sizeof(path), "/sys/class/block/%s/serial", entry->d_name);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
-			continue;
-		len = read(fd, found, sizeof(found) - 1);
-		close(fd);
-		if (len < 0)
-			continue;
-		found[len] = '\0';
-		found[strcspn(found, "\n")] = '\0';
-		if (!strcmp(found, serial))
+		if (read_line(path, found, sizeof(found)) && !strcmp(found, serial))
 			snprintf(dev, size, "/dev/%s", entry->d_name);
 	}
 	closedir(dir);
@@ -167,6 +154,50 @@ static void mount_system(void)
 	mount_if_known("cgroup2", NEWROOT "/sys/fs/cgroup");
 }
 
+static void link_to(const char *target, const char *path)
+{
+	if (symlink(target, path) && errno != EEXIST)
+		die("symlink %s", path);
+}
+
+/* What udev would do: the channels to the host by their names, and the usual links. */
+static void name_devices(void)
+{
+	DIR *dir = opendir("/sys/class/virtio-ports");
+	struct dirent *entry;
+
+	make_dir("/dev/virtio-ports");
+	while (dir && (entry = readdir(dir))) {
+		char path[300], name[64], target[300];
+
+		snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name", entry->d_name);
+		if (!read_line(path, name, sizeof(name)))
+			continue;
+		snprintf(path, sizeof(path), "/dev/virtio-ports/%s", name);
+		snprintf(target, sizeof(target), "../%s", entry->d_name);
+		link_to(target, path);
+	}
+	if (dir)
+		closedir(dir);
+	link_to("/proc/self/fd", "/dev/fd");
+	link_to("fd/0", "/dev/stdin");
+	link_to("fd/1", "/dev/stdout");
+	link_to("fd/2", "/dev/stderr");
+}
+
+/* A kernel without networking is fine. */
+static void loopback_up(void)
+{
+	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	if (ioctl(fd, SIOCSIFFLAGS, &request))
+		die("bring lo up");
+	close(fd);
+}
+
 static void enter(void)
 {
 	if (chdir(NEWROOT))
@@ -176,17 +207,8 @@ static void enter(void)
 		die("chroot");
 }
 
-int main(void)
+void enter_root(void)
 {
-	static char *const argv[] = { HANDOVER, NULL };
-	static char *const envp[] = {
-		"PATH=/lab/scripts:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"HOME=/root",
-		"TERM=linux",
-		"LANG=C.UTF-8",
-		NULL,
-	};
-
 	mount_at("devtmpfs", "/dev", "devtmpfs", 0, NULL);
 	mount_at("proc", "/proc", "proc", 0, NULL);
 	mount_at("sysfs", "/sys", "sysfs", 0, NULL);
@@ -195,6 +217,8 @@ int main(void)
 	mount_lab();
 	mount_system();
 	enter();
-	execve(HANDOVER, argv, envp);
-	die("run %s", HANDOVER);
+	name_devices();
+	if (sethostname("lab", 3))
+		die("sethostname");
+	loopback_up();
 }
