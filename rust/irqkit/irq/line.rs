@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What can be done with a registered interrupt.
+
+use core::ptr;
+
+use kernel::{
+    bindings,
+    error::to_result,
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        new_spinlock_irq,
+        Arc,
+        Mutex,
+        MutexGuard,
+        SpinLockIrq, //
+    },
+    task, //
+};
+
+use super::CpuList;
+use crate::context::Task;
+
+/// What may be called while the interrupt is registered.
+struct State {
+    /// Whether it is.
+    registered: bool,
+    /// How many guards keep it disabled, alive or forgotten.
+    disabled: u32,
+}
+
+/// The line of a registered interrupt.
+///
+/// It may outlive the registration; then its methods fail with [`ENODEV`] and do nothing, because the
+/// line may be someone else's by then.
+///
+/// A line that is shared is so in all respects: disabling it disables the interrupts of the other
+/// devices on it.
+///
+/// # Invariants
+///
+/// - While `state.registered`, `irq` is a line that we have an action on, and it has been disabled by us
+///   `state.disabled` times more than enabled.
+/// - `state.registered` becomes false with both `hint` and `state` locked, and while it is true, the
+///   line's affinity hint is the mask in `hint`, if that was ever set.
+#[pin_data]
+pub struct Line {
+    irq: u32,
+    shared: bool,
+    #[pin]
+    state: SpinLockIrq<State>,
+    /// The mask that the irq core keeps a pointer to. Locked by everything that must not sleep through
+    /// the end of the registration.
+    #[pin]
+    hint: Mutex<Option<KBox<CpuList>>>,
+    /// The thread that is running the thread handler, or 0.
+    thread: Atomic<usize>,
+}
+
+impl Line {
+    /// Creates the line of an interrupt that is about to be registered.
+    pub(super) fn new(irq: u32, shared: bool) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            // INVARIANT: It is not registered yet.
+            pin_init!(Self {
+                irq,
+                shared,
+                state <- new_spinlock_irq!(
+                    State {
+                        registered: false,
+                        disabled: 0,
+                    },
+                    "irqkit::irq::Line::state"
+                ),
+                hint <- new_mutex!(None, "irqkit::irq::Line::hint"),
+                thread: Atomic::new(0),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// The interrupt has been registered.
+    ///
+    /// # Safety
+    ///
+    /// We must have an action on line `irq`, until after [`Line::end`] was called.
+    pub(super) unsafe fn begin(&self) {
+        // INVARIANT: By the safety requirements; nobody could disable it before.
+        self.state.lock().registered = true;
+    }
+
+    /// The interrupt is about to be freed: takes back all that was done to the line.
+    pub(super) fn end(&self) {
+        let mut hint = self.hint.lock();
+
+        {
+            let mut state = self.state.lock();
+            if !state.registered {
+                return;
+            }
+            // The line may have other users: it is theirs as they knew it.
+            for _ in 0..state.disabled {
+                // SAFETY: By the type invariant we have disabled it as often.
+                unsafe { bindings::enable_irq(self.irq) };
+            }
+            state.disabled = 0;
+            // INVARIANT: Both are locked.
+            state.registered = false;
+        }
+
+        if hint.is_some() {
+            // SAFETY: The line is still ours; the core forgets the pointer under its own lock.
+            unsafe { irqkit_bindings::irq_update_affinity_hint(self.irq, ptr::null()) };
+            *hint = None;
+        }
+    }
+
+    /// Returns the interrupt's Linux number, as in `/proc/interrupts`.
+    ///
+    /// May be called from any context.
+    #[inline]
+    pub fn irq(&self) -> u32 {
+        self.irq
+    }
+
+    /// Returns whether the line may have other users.
+    ///
+    /// May be called from any context.
+    #[inline]
+    pub fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    /// Locks what must not sleep through the end of the registration.
+    ///
+    /// # Errors
+    ///
+    /// [`ENODEV`] if it has ended.
+    fn lock(&self) -> Result<MutexGuard<'_, Option<KBox<CpuList>>>> {
+        let hint = self.hint.lock();
+
+        if self.state.lock().registered {
+            Ok(hint)
+        } else {
+            Err(ENODEV)
+        }
+    }
+
+    /// Fails in the thread that the caller is about to wait for.
+    fn check_wait(&self) -> Result {
+        if self.thread.load(Relaxed) == task::Task::current_raw() as usize {
+            Err(EDEADLK)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Disables the interrupt until the guard is dropped, and waits until neither of its handlers is
+    /// running. Guards nest.
+    ///
+    /// Stands for `disable_irq()`.
+    ///
+    /// # Errors
+    ///
+    /// [`ENODEV`] if the registration has ended, [`EDEADLK`] in the interrupt's own thread, which
+    /// would wait for itself.
+    pub fn disable(&self, _task: Task<'_>) -> Result<Disabled<'_>> {
+        self.check_wait()?;
+
+        let _hint = self.lock()?;
+        let guard = self.disable_nosync()?;
+        // SAFETY: `hint` is locked, so the registration does not end, and `irq` stays valid.
+        unsafe { bindings::synchronize_irq(self.irq) };
+
+        Ok(guard)
+    }
+
+    /// Disables the interrupt until the guard is dropped. Handlers that are running go on. Guards
+    /// nest.
+    ///
+    /// May be called from any context but NMIs, for lines of PCI, whose chips are not behind a bus that sleeps. On
+    /// `PREEMPT_RT` not from hard handlers that the kernel does not force into threads; those
+    /// have [`super::ThreadedIrqReturn::WakeThreadMasked`]. Stands for `disable_irq_nosync()`.
+    ///
+    /// # Errors
+    ///
+    /// [`ENODEV`] if the registration has ended.
+    pub fn disable_nosync(&self) -> Result<Disabled<'_>> {
+        let mut state = self.state.lock();
+
+        if !state.registered {
+            return Err(ENODEV);
+        }
+        state.disabled = state.disabled.checked_add(1).ok_or(EOVERFLOW)?;
+        // SAFETY: By the type invariant it is our line as long as the state is locked.
+        unsafe { bindings::disable_irq_nosync(self.irq) };
+
+        // INVARIANT: It was disabled for this guard.
+        Ok(Disabled(self))
+    }
+
+    /// Waits until neither of the interrupt's handlers is running.
+    ///
+    /// Stands for `synchronize_irq()`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Line::disable`].
+    pub fn synchronize(&self, _task: Task<'_>) -> Result {
+        self.check_wait()?;
+
+        let _hint = self.lock()?;
+        // SAFETY: `hint` is locked, so the registration does not end, and `irq` stays valid.
+        unsafe { bindings::synchronize_irq(self.irq) };
+
+        Ok(())
+    }
+
+    /// Moves the interrupt to `cpus`, and tells user space (`/proc/irq/N/affinity_hint`) that it should stay
+    /// there.
+    ///
+    /// Stands for `irq_set_affinity_and_hint()`.
+    ///
+    /// # Errors
+    ///
+    /// [`ENODEV`] if the registration has ended, [`EINVAL`] for no CPUs, [`EOPNOTSUPP`] on a shared line, which
+    /// has one hint for all its users.
+    pub fn set_affinity_and_hint(&self, _task: Task<'_>, cpus: CpuList) -> Result {
+        self.replace_hint(Some(cpus), true)
+    }
+
+    /// Tells user space which CPUs the interrupt should go to, or that it does not matter, and leaves it
+    /// where it is.
+    ///
+    /// Stands for `irq_update_affinity_hint()`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Line::set_affinity_and_hint`].
+    pub fn update_affinity_hint(&self, _task: Task<'_>, cpus: Option<CpuList>) -> Result {
+        self.replace_hint(cpus, false)
+    }
+
+    fn replace_hint(&self, cpus: Option<CpuList>, apply: bool) -> Result {
+        if self.shared {
+            return Err(EOPNOTSUPP);
+        }
+        if cpus.as_ref().is_some_and(CpuList::is_empty) {
+            return Err(EINVAL);
+        }
+
+        let cpus = cpus.map(|cpus| KBox::new(cpus, GFP_KERNEL)).transpose()?;
+        let mask = cpus.as_ref().map_or(ptr::null(), |cpus| cpus.as_raw());
+
+        let mut hint = self.lock()?;
+        // SAFETY: `hint` is locked, so the line stays ours during the call. The mask is kept in `hint` until the
+        // core has forgotten it, which it does under its own lock, in a later call of this function or in
+        // `end`.
+        to_result(unsafe {
+            if apply {
+                irqkit_bindings::irq_set_affinity_and_hint(self.irq, mask)
+            } else {
+                irqkit_bindings::irq_update_affinity_hint(self.irq, mask)
+            }
+        })?;
+        *hint = cpus;
+
+        Ok(())
+    }
+
+    /// Returns the CPUs that the interrupt may go to (`/proc/irq/N/smp_affinity`).
+    ///
+    /// # Errors
+    ///
+    /// [`ENODEV`] if the registration has ended, [`ENOMEM`].
+    pub fn affinity(&self, _task: Task<'_>) -> Result<CpuList> {
+        let _hint = self.lock()?;
+
+        // SAFETY: `hint` is locked, so the registration does not end, and the line's descriptor stays
+        // valid; the mask is part of it.
+        unsafe { CpuList::copy_of(irqkit_bindings::irq_get_affinity_mask(self.irq)) }
+    }
+
+    /// Returns the CPUs that the interrupt does go to (`/proc/irq/N/effective_affinity`).
+    ///
+    /// # Errors
+    ///
+    /// [`ENODEV`] if the registration has ended, [`ENOMEM`].
+    pub fn effective_affinity(&self, _task: Task<'_>) -> Result<CpuList> {
+        let _hint = self.lock()?;
+
+        // SAFETY: `hint` is locked, so the registration does not end, and the line's descriptor stays
+        // valid; the mask is part of it.
+        unsafe { CpuList::copy_of(irqkit_bindings::irq_get_effective_affinity_mask(self.irq)) }
+    }
+
+    /// Calls `f` as the thread handler.
+    #[inline]
+    pub(super) fn in_thread<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.thread
+            .store(task::Task::current_raw() as usize, Relaxed);
+        let ret = f();
+        self.thread.store(0, Relaxed);
+        ret
+    }
+
+    /// Disables the interrupt from its own hard handler, to be undone by [`Line::enable_in_thread`].
+    ///
+    /// # Safety
+    ///
+    /// To be called in a handler of this line's action.
+    #[inline]
+    pub(super) unsafe fn disable_in_handler(&self) {
+        // SAFETY: While a handler runs its action is not freed, so the line is ours.
+        unsafe { bindings::disable_irq_nosync(self.irq) };
+    }
+
+    /// Undoes one [`Line::disable_in_handler`].
+    ///
+    /// # Safety
+    ///
+    /// To be called in a handler of this line's action, once for each time.
+    #[inline]
+    pub(super) unsafe fn enable_in_thread(&self) {
+        // SAFETY: While a handler runs its action is not freed, so the line is ours, and it was disabled
+        // for this.
+        unsafe { bindings::enable_irq(self.irq) };
+    }
+}
+
+/// Keeps an interrupt disabled while it lives.
+///
+/// Forgetting it leaves the interrupt disabled until the registration ends. If that ends first,
+/// dropping the guard does nothing.
+///
+/// # Invariants
+///
+/// The line is registered no longer, or its `state.disabled` includes 1 for this guard.
+#[must_use = "the interrupt is enabled again as soon as the guard is dropped"]
+pub struct Disabled<'a>(&'a Line);
+
+impl Drop for Disabled<'_> {
+    /// Stands for `enable_irq()`. In any context that [`Line::disable_nosync`] may be called from.
+    fn drop(&mut self) {
+        let line = self.0;
+        let mut state = line.state.lock();
+
+        if state.registered {
+            state.disabled -= 1;
+            // SAFETY: By the type invariants it is our line as long as the state is locked, and
+            // it was disabled for this guard.
+            unsafe { bindings::enable_irq(line.irq) };
+        }
+    }
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The kinds of interrupt handlers, and what they count.
+
+use kernel::{
+    bindings,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Full, //
+        },
+        Arc, //
+    }, //
+};
+
+use super::{
+    Handler,
+    IrqReturn,
+    Line,
+    ThreadHandler,
+    ThreadedHandler,
+    ThreadedIrqReturn, //
+};
+use crate::{
+    context::{
+        is_here,
+        HardIrq,
+        Task, //
+    },
+    path::{
+        Path,
+        Pending,
+        Run,
+        Serial,
+        Stamp, //
+    }, //
+};
+
+/// What a registration serves an interrupt with.
+///
+/// Sealed: the kinds are those of the irq core.
+pub trait Served: Send + Sync + 'static + private::Kind {}
+
+impl<S: Send + Sync + 'static + private::Kind> Served for S {}
+
+pub(super) mod private {
+    use super::*;
+
+    /// A kind of handlers.
+    pub trait Kind {
+        /// Whether the irq core calls [`Kind::hard`]; it has a primary handler of its own otherwise.
+        const HARD: bool;
+        /// Whether it calls [`Kind::thread`].
+        const THREAD: bool;
+
+        /// Serves an interrupt in hard interrupt context.
+        ///
+        /// # Safety
+        ///
+        /// To be called as the primary handler of an action on `line`.
+        unsafe fn hard(&self, line: &Line) -> bindings::irqreturn_t;
+
+        /// Serves an interrupt in its thread.
+        ///
+        /// # Safety
+        ///
+        /// To be called as the thread function of an action on `line`.
+        unsafe fn thread(&self, line: &Line) -> bindings::irqreturn_t;
+
+        /// Neither is called any more: closes the books.
+        fn end(&self);
+    }
+}
+use private::Kind;
+
+/// Counts the entry of a hard handler.
+#[inline]
+fn arrive<'a>(path: &'a Path, serial: &'a Serial) -> Run<'a> {
+    let run = path.arrive(serial, Stamp::NONE);
+
+    if path.timing() && !is_here::<HardIrq<'_>>() {
+        path.context_mismatch();
+    }
+    run
+}
+
+/// Checks the entry of a thread handler.
+#[inline]
+fn check_thread(path: &Path) {
+    if path.timing() && !is_here::<Task<'_>>() {
+        path.context_mismatch();
+    }
+}
+
+/// An interrupt that is handled by its hard handler alone.
+#[pin_data]
+pub struct Plain<T: Handler> {
+    path: Arc<Path>,
+    serial: Serial,
+    #[pin]
+    handler: T,
+}
+
+impl<T: Handler> Plain<T> {
+    pub(super) fn new(
+        path: Arc<Path>,
+        handler: impl PinInit<T, Error>,
+    ) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            path,
+            serial: Serial::new(),
+            handler <- handler,
+        })
+    }
+}
+
+impl<T: Handler> Kind for Plain<T> {
+    const HARD: bool = true;
+    const THREAD: bool = false;
+
+    #[inline]
+    unsafe fn hard(&self, _line: &Line) -> bindings::irqreturn_t {
+        let mut run = arrive(&self.path, &self.serial);
+        // SAFETY: By the safety requirements this is a hard handler, which `ctx` does not outlive.
+        let ctx = unsafe { HardIrq::new() };
+
+        let ret = self.handler.handle(ctx, &mut run);
+        match ret {
+            IrqReturn::None => self.path.none(),
+            IrqReturn::Handled => self.path.handled(),
+        }
+        ret.as_raw()
+    }
+
+    unsafe fn thread(&self, _line: &Line) -> bindings::irqreturn_t {
+        bindings::irqreturn::IRQ_NONE
+    }
+
+    fn end(&self) {}
+}
+
+/// An interrupt that is handled by a hard handler, and its thread if that wants it to.
+#[pin_data]
+pub struct Threaded<T: ThreadedHandler> {
+    hard: Arc<Path>,
+    serial: Serial,
+    thread: Arc<Path>,
+    pending: Pending,
+    /// Whether the hard handler has disabled the interrupt for the thread to enable.
+    masked: Atomic<bool>,
+    #[pin]
+    handler: T,
+}
+
+impl<T: ThreadedHandler> Threaded<T> {
+    pub(super) fn new(
+        hard: Arc<Path>,
+        thread: Arc<Path>,
+        handler: impl PinInit<T, Error>,
+    ) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            hard,
+            serial: Serial::new(),
+            thread,
+            pending: Pending::new(),
+            masked: Atomic::new(false),
+            handler <- handler,
+        })
+    }
+
+    /// Counts a request for the thread.
+    #[inline]
+    fn wake(&self, run: &Run<'_>) -> bindings::irqreturn_t {
+        let at = match run.cause() {
+            Stamp::NONE => run.started(),
+            cause => cause,
+        };
+
+        self.hard.wake_thread();
+        // If a request is pending already, waking the thread is of no use; it does no harm either, because the
+        // thread then finds that there is nothing to do, and the core wants to hear it.
+        let _ = self.thread.schedule(&self.pending, at);
+
+        bindings::irqreturn::IRQ_WAKE_THREAD
+    }
+}
+
+impl<T: ThreadedHandler> Kind for Threaded<T> {
+    const HARD: bool = true;
+    const THREAD: bool = true;
+
+    #[inline]
+    unsafe fn hard(&self, line: &Line) -> bindings::irqreturn_t {
+        let mut run = arrive(&self.hard, &self.serial);
+        // SAFETY: By the safety requirements this is a hard handler, which `ctx` does not outlive.
+        let ctx = unsafe { HardIrq::new() };
+
+        match self.handler.handle(ctx, &mut run) {
+            ThreadedIrqReturn::None => {
+                self.hard.none();
+                bindings::irqreturn::IRQ_NONE
+            }
+            ThreadedIrqReturn::Handled => {
+                self.hard.handled();
+                bindings::irqreturn::IRQ_HANDLED
+            }
+            ThreadedIrqReturn::WakeThread => self.wake(&run),
+            ThreadedIrqReturn::WakeThreadMasked => {
+                if !line.is_shared() && !self.masked.xchg(true, Full) {
+                    // SAFETY: By the safety requirements this is a handler of the line.
+                    unsafe { line.disable_in_handler() };
+                }
+                self.wake(&run)
+            }
+        }
+    }
+
+    unsafe fn thread(&self, line: &Line) -> bindings::irqreturn_t {
+        // The hard handler may have asked again between the core's look at its own bit and now. Then
+        // this run serves both requests, and the next call has none left.
+        let Some(mut run) = self.thread.start(&self.pending) else {
+            return bindings::irqreturn::IRQ_HANDLED;
+        };
+
+        check_thread(&self.thread);
+        // SAFETY: By the safety requirements this is an irq thread, which `task` does not outlive.
+        let task = unsafe { Task::new() };
+        let ret = line.in_thread(|| self.handler.handle_threaded(task, &mut run));
+        drop(run);
+
+        if self.masked.xchg(false, Full) {
+            // SAFETY: By the safety requirements this is a handler of the line; whoever set `masked`
+            // has disabled it, and nobody else has enabled it since.
+            unsafe { line.enable_in_thread() };
+        }
+        ret.as_raw()
+    }
+
+    fn end(&self) {
+        // A line that is masked still is our own, and nobody's any more: the next user finds it as
+        // if it was never used.
+        self.thread.cancel(&self.pending);
+    }
+}
+
+/// An interrupt that is handled by its thread alone.
+#[pin_data]
+pub struct ThreadOnly<T: ThreadHandler> {
+    path: Arc<Path>,
+    serial: Serial,
+    #[pin]
+    handler: T,
+}
+
+impl<T: ThreadHandler> ThreadOnly<T> {
+    pub(super) fn new(
+        path: Arc<Path>,
+        handler: impl PinInit<T, Error>,
+    ) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            path,
+            serial: Serial::new(),
+            handler <- handler,
+        })
+    }
+}
+
+impl<T: ThreadHandler> Kind for ThreadOnly<T> {
+    const HARD: bool = false;
+    const THREAD: bool = true;
+
+    unsafe fn hard(&self, _line: &Line) -> bindings::irqreturn_t {
+        bindings::irqreturn::IRQ_NONE
+    }
+
+    unsafe fn thread(&self, line: &Line) -> bindings::irqreturn_t {
+        let mut run = self.path.arrive(&self.serial, Stamp::NONE);
+
+        check_thread(&self.path);
+        // SAFETY: By the safety requirements this is an irq thread, which `task` does not outlive.
+        let task = unsafe { Task::new() };
+        line.in_thread(|| self.handler.handle_threaded(task, &mut run))
+            .as_raw()
+    }
+
+    fn end(&self) {}
+}
