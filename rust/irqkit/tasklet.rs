@@ -118,11 +118,14 @@ impl<T: TaskletHandler> Tasklet<T> {
     /// Creates a tasklet that runs `handler` and is counted by `path`.
     ///
     /// May be called from any context that `handler` allows. Stands for `tasklet_setup()`.
-    pub fn new(
-        handler: impl PinInit<T, Error>,
+    pub fn new<E>(
+        handler: impl PinInit<T, E>,
         path: Arc<Path>,
         state: State,
-    ) -> impl PinInit<Self, Error> {
+    ) -> impl PinInit<Self, Error>
+    where
+        Error: From<E>,
+    {
         let disabled = state == State::Disabled;
 
         // INVARIANT: Nothing is pending, and there are no guards.

@@ -145,11 +145,14 @@ impl<'a> Request<'a> {
     /// # Errors
     ///
     /// As above; [`EINVAL`] for [`Request::oneshot`], which is for threads.
-    pub fn plain<T: Handler>(
+    pub fn plain<T: Handler, E>(
         self,
         path: Arc<Path>,
-        handler: impl PinInit<T, Error>,
-    ) -> Result<Registration<Plain<T>>> {
+        handler: impl PinInit<T, E>,
+    ) -> Result<Registration<Plain<T>>>
+    where
+        Error: From<E>,
+    {
         if self.oneshot {
             return Err(EINVAL);
         }
@@ -161,12 +164,15 @@ impl<'a> Request<'a> {
     /// # Errors
     ///
     /// As above.
-    pub fn threaded<T: ThreadedHandler>(
+    pub fn threaded<T: ThreadedHandler, E>(
         self,
         hard: Arc<Path>,
         thread: Arc<Path>,
-        handler: impl PinInit<T, Error>,
-    ) -> Result<Registration<Threaded<T>>> {
+        handler: impl PinInit<T, E>,
+    ) -> Result<Registration<Threaded<T>>>
+    where
+        Error: From<E>,
+    {
         self.register(Threaded::new(hard, thread, handler))
     }
 
@@ -176,11 +182,14 @@ impl<'a> Request<'a> {
     /// # Errors
     ///
     /// As above.
-    pub fn thread_only<T: ThreadHandler>(
+    pub fn thread_only<T: ThreadHandler, E>(
         self,
         path: Arc<Path>,
-        handler: impl PinInit<T, Error>,
-    ) -> Result<Registration<ThreadOnly<T>>> {
+        handler: impl PinInit<T, E>,
+    ) -> Result<Registration<ThreadOnly<T>>>
+    where
+        Error: From<E>,
+    {
         self.oneshot().register(ThreadOnly::new(path, handler))
     }
 

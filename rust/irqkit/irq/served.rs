@@ -103,10 +103,13 @@ pub struct Plain<T: Handler> {
 }
 
 impl<T: Handler> Plain<T> {
-    pub(super) fn new(
+    pub(super) fn new<E>(
         path: Arc<Path>,
-        handler: impl PinInit<T, Error>,
-    ) -> impl PinInit<Self, Error> {
+        handler: impl PinInit<T, E>,
+    ) -> impl PinInit<Self, Error>
+    where
+        Error: From<E>,
+    {
         try_pin_init!(Self {
             path,
             serial: Serial::new(),
@@ -154,11 +157,14 @@ pub struct Threaded<T: ThreadedHandler> {
 }
 
 impl<T: ThreadedHandler> Threaded<T> {
-    pub(super) fn new(
+    pub(super) fn new<E>(
         hard: Arc<Path>,
         thread: Arc<Path>,
-        handler: impl PinInit<T, Error>,
-    ) -> impl PinInit<Self, Error> {
+        handler: impl PinInit<T, E>,
+    ) -> impl PinInit<Self, Error>
+    where
+        Error: From<E>,
+    {
         try_pin_init!(Self {
             hard,
             serial: Serial::new(),
@@ -254,10 +260,13 @@ pub struct ThreadOnly<T: ThreadHandler> {
 }
 
 impl<T: ThreadHandler> ThreadOnly<T> {
-    pub(super) fn new(
+    pub(super) fn new<E>(
         path: Arc<Path>,
-        handler: impl PinInit<T, Error>,
-    ) -> impl PinInit<Self, Error> {
+        handler: impl PinInit<T, E>,
+    ) -> impl PinInit<Self, Error>
+    where
+        Error: From<E>,
+    {
         try_pin_init!(Self {
             path,
             serial: Serial::new(),
