@@ -8,33 +8,42 @@
 
 use kernel::{
     prelude::*,
+    seq_file::SeqFile,
     seq_print,
-    str::parse_int::ParseInt,
-    str::BStr, //
+    str::{
+        parse_int::ParseInt,
+        BStr, //
+    },
+    sync::Arc, //
 };
 
 use irqkit::path::{
+    Access,
+    Control,
     PathSet,
     Refusal, //
 };
 
-use crate::device::Edu;
-use kernel::sync::Arc;
+use crate::device::{
+    Edu,
+    Station, //
+};
 
 mod engines;
 mod line;
 mod trigger;
 
 /// Adds all files of the driver to the directory of a device.
-pub(crate) fn add_files(set: &PathSet, edu: &Arc<Edu>) -> Result {
-    set.control::<trigger::Trigger>(edu.clone())?;
+pub(crate) fn add_files(set: &PathSet, station: Arc<Station>) -> Result {
+    let edu = &station.edu;
     set.control::<engines::Factorial>(edu.clone())?;
     set.control::<engines::Dma>(edu.clone())?;
     set.control::<engines::Journal>(edu.clone())?;
     set.control::<line::Defer>(edu.clone())?;
     set.control::<line::Storm>(edu.clone())?;
     set.control::<line::StormLimit>(edu.clone())?;
-    Ok(())
+    set.control::<line::Irq>(station.clone())?;
+    set.control::<trigger::Trigger>(station)
 }
 
 /// Reads a number, decimal or with a prefix.

@@ -15,10 +15,15 @@ use kernel::{
     }, //
 };
 
-use irqkit::path::{
-    Kind,
-    Path,
-    PathSet, //
+use irqkit::{
+    context::Task,
+    irq::Line,
+    path::{
+        Kind,
+        Path,
+        PathSet, //
+    },
+    pci::Intx, //
 };
 
 use crate::{
@@ -29,6 +34,7 @@ use crate::{
     },
     dma::Dma,
     factorial::Factorial,
+    handlers::Tasklets,
     hw::Hw,
     journal::Journal,
     regs::{
@@ -62,6 +68,8 @@ impl Paths {
 #[pin_data]
 pub(crate) struct Edu {
     pub(crate) hw: Hw,
+    /// The INTx pin, which must be silent whenever nobody listens.
+    pub(crate) pin: Intx,
     pub(crate) paths: Paths,
     pub(crate) defer: Choice,
 
@@ -93,11 +101,13 @@ impl Edu {
         paths: Paths,
         storm_limit: u32,
     ) -> Result<Arc<Self>> {
+        let pin = Intx::new(dev)?;
         let dma = Dma::new(dev)?;
 
         Arc::pin_init(
             pin_init!(Self {
                 hw,
+                pin,
                 paths,
                 defer: Choice::new(Defer::Thread),
                 thread: Backlog::new(),
@@ -148,5 +158,39 @@ impl Edu {
         self.hw.leave();
         self.storm.call_off();
         self.hw.quiesce();
+    }
+}
+
+/// What drives a device from outside, for its files.
+pub(crate) struct Station {
+    pub(crate) edu: Arc<Edu>,
+    pub(crate) line: Arc<Line>,
+    tasklets: Arc<Tasklets>,
+}
+
+impl Station {
+    pub(crate) fn new(
+        edu: Arc<Edu>,
+        tasklets: Arc<Tasklets>,
+        line: Arc<Line>,
+    ) -> Result<Arc<Self>> {
+        let station = Self {
+            edu,
+            line,
+            tasklets,
+        };
+        Ok(Arc::new(station, GFP_KERNEL)?)
+    }
+
+    /// Waits for the handlers that are running, to their very end.
+    ///
+    /// What they have done shows earlier, but a handler is counted when it returns.
+    pub(crate) fn synchronize(&self, task: Task<'_>) -> Result {
+        // The thread that contains a storm runs for as long as that takes.
+        if !self.edu.storm.is_masked() {
+            self.line.synchronize(task)?;
+        }
+        self.tasklets.synchronize(task);
+        Ok(())
     }
 }

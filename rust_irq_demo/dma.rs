@@ -6,7 +6,8 @@
 //! writing our memory. Therefore:
 //!
 //! - the CPU touches the memory only when the device says that no transfer is going on;
-//! - the memory is freed only after bus mastering was turned off ([`Dma::release`]).
+//! - the memory is freed only after bus mastering was turned off, and the transfer has ended
+//!   ([`Dma::release`]).
 
 use kernel::{
     device,
@@ -326,10 +327,16 @@ impl Dma {
         }
     }
 
-    /// Frees the memory. Called when the device can't reach it any more.
-    pub(crate) fn release(&self) {
+    /// Frees the memory. Called when bus mastering has been turned off. Sleeps.
+    ///
+    /// A transfer that is going on can't do harm now, but could when bus mastering is turned on for
+    /// the next driver, so its end is awaited. The memory of a device that does not end is lost.
+    pub(crate) fn release(&self, hw: &Hw) {
         let buffer = self.buffer.lock().take();
-        drop(buffer);
+        match hw.wait_until_still() {
+            Ok(()) => drop(buffer),
+            Err(_) => core::mem::forget(buffer),
+        }
     }
 
     pub(crate) fn last(&self) -> Option<Report> {

@@ -10,11 +10,11 @@ use kernel::{
 };
 
 use irqkit::{
+    irq,
     path::PathSet,
     pci::{
         device_id,
-        BusMaster,
-        Intx, //
+        BusMaster, //
     }, //
 };
 
@@ -22,10 +22,14 @@ use crate::{
     control,
     device::{
         Edu,
-        Paths, //
+        Paths,
+        Station, //
+    },
+    handlers::{
+        Handlers,
+        Tasklets, //
     },
     hw::Hw,
-    line::Line,
     module_parameters::storm_limit,
     param::irq_mode,
     regs, //
@@ -49,15 +53,31 @@ pub(crate) struct EduDriver;
 /// Fields are dropped in this order, and each relies on those before it being gone:
 ///
 /// 1. The files: nobody starts anything new.
-/// 2. The registration of the interrupt: neither handler runs any more. The handlers' own state,
-///    and with it the tasklets, is dropped with it, after the line was freed.
-/// 3. Bus mastering: the device can't reach memory any more.
-/// 4. The DMA memory.
+/// 2. The interrupt: neither handler runs any more, so that nobody schedules the tasklets, which are
+///    killed with the handlers that share them.
+/// 3. The INTx pin is silenced: the device may still end what it was at, and would keep a line
+///    busy that has other users.
+/// 4. Bus mastering: the device can't reach memory any more.
+/// 5. The DMA memory.
 pub(crate) struct Bound<'bound> {
     _files: PathSet,
+    _irq: irq::Registration<irq::Threaded<Handlers>>,
+    _silence: Silence,
     _bus_master: BusMaster<'bound>,
     _memory: DmaMemory,
     edu: Arc<Edu>,
+}
+
+/// Silences the INTx pin of a device when dropped.
+///
+/// Under MSI as well: when its vector is freed, the PCI core goes back to INTx. The next driver, or
+/// the next time of this one, gets the pin back when it asks for an INTx vector.
+struct Silence(Arc<Edu>);
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        self.0.pin.mask();
+    }
 }
 
 /// Frees the DMA memory of a device when dropped.
@@ -65,7 +85,7 @@ struct DmaMemory(Arc<Edu>);
 
 impl Drop for DmaMemory {
     fn drop(&mut self) {
-        self.0.dma.release();
+        self.0.dma.release(&self.0.hw);
     }
 }
 
@@ -80,20 +100,41 @@ impl pci::Driver for EduDriver {
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pin_init::pin_init_scope(move || {
             pdev.enable_device_mem()?;
-            let bar = pdev.iomap_region_sized::<{ regs::END }>(0, c"rust_irq_demo")?;
+            let bar = pdev.iomap_region_sized::<{ regs::END }>(0, crate::NAME)?;
             let hw = Hw::new(pdev.into(), bar)?;
             hw.quiesce();
+            // It may be at what an earlier driver gave it to do.
+            hw.wait_until_still()?;
 
             let files = PathSet::new::<crate::LocalModule>(pdev.as_ref().name())?;
             let edu = Edu::new(pdev, hw, Paths::new(&files)?, *storm_limit.value_ref())?;
-            let _l = Line::new(edu.clone(), Some(Intx::new(pdev)?));
-            let _ = irq_mode.value().types();
-            control::add_files(&files, &edu)?;
+            let mode = irq_mode.value();
+            let vectors = irq::Vectors::new(pdev, 1, 1, mode.types()).inspect_err(|e| {
+                dev_err!(
+                    pdev,
+                    "no interrupt of the kind that irq_mode={} asks for ({})\n",
+                    mode.word(),
+                    e.to_errno()
+                );
+            })?;
+            let tasklets = Tasklets::new(&edu)?;
+            let handlers = Handlers::new(edu.clone(), tasklets.clone(), vectors.is_intx());
 
+            // Fields are dropped in the order of the struct, but initialised in this one.
             Ok(try_init!(Bound {
-                _files: files,
-                _bus_master: BusMaster::new(pdev),
                 _memory: DmaMemory(edu.clone()),
+                _bus_master: BusMaster::new(pdev),
+                _silence: Silence(edu.clone()),
+                _irq: irq::Request::new(pdev, &vectors, 0, crate::NAME)?.threaded(
+                    edu.paths.hardirq.clone(),
+                    edu.paths.thread.clone(),
+                    Ok(handlers),
+                )?,
+                _: {
+                    let line = _irq.line().clone();
+                    control::add_files(&files, Station::new(edu.clone(), tasklets, line)?)?;
+                },
+                _files: files,
                 edu,
             }))
         })

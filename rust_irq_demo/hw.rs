@@ -13,12 +13,24 @@ use kernel::{
             Relaxed, //
         }, //
     },
+    time::{
+        delay::fsleep,
+        Delta,
+        Instant,
+        Monotonic, //
+    }, //
 };
 
 use crate::regs::{
     self,
     ALL_ONES, //
 };
+
+/// How long a transfer may take to end; it takes 100 ms.
+const STILL_LIMIT: Delta = Delta::from_secs(1);
+
+/// Time between two looks whether it has.
+const STILL_NAP: Delta = Delta::from_millis(2);
 
 /// The register window.
 pub(crate) type Bar<'a> = pci::Bar<'a, { regs::END }>;
@@ -153,7 +165,33 @@ impl Hw {
 
     /// Whether DMA is going on.
     pub(crate) fn dma_running(&self) -> Result<bool> {
-        self.with(|bar| bar.read(regs::DMA_CMD).run())
+        let command = self.with(|bar| bar.read(regs::DMA_CMD))?;
+        if command.into_raw() == ALL_ONES {
+            return Err(ENODEV);
+        }
+        Ok(command.run())
+    }
+
+    /// Waits until the device no longer moves data, which it can't be told to stop: at the longest
+    /// a second. Sleeps.
+    ///
+    /// A transfer outlives the driver that started it, as long as it was not bus master, even
+    /// without harm. But once the device is bus master again it writes to memory that is long
+    /// somebody else's.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if it still does. A device that is gone does not.
+    pub(crate) fn wait_until_still(&self) -> Result {
+        let start = Instant::<Monotonic>::now();
+        while matches!(self.dma_running(), Ok(true)) {
+            if start.elapsed() > STILL_LIMIT {
+                dev_err!(self.dev, "the device does not end its DMA\n");
+                return Err(EBUSY);
+            }
+            fsleep(STILL_NAP);
+        }
+        Ok(())
     }
 
     /// Starts DMA of `bytes` bytes, to end in [`regs::CAUSE_DMA`].

@@ -21,13 +21,22 @@ pub(crate) enum IrqMode {
 
 impl Choice for IrqMode {
     const WORDS: &'static [(&'static str, Self)] = &[
-        ("auto", Self::Auto),
-        ("intx", Self::Intx),
-        ("msi", Self::Msi),
+        (Self::Auto.word(), Self::Auto),
+        (Self::Intx.word(), Self::Intx),
+        (Self::Msi.word(), Self::Msi),
     ];
 }
 
 impl IrqMode {
+    /// The word for it.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Intx => "intx",
+            Self::Msi => "msi",
+        }
+    }
+
     /// The types of interrupt to ask the PCI core for.
     pub(crate) fn types(self) -> IrqTypes {
         let none = IrqTypes::default();

@@ -7,6 +7,8 @@
 
 #![deny(unsafe_code)]
 
+use kernel::prelude::*;
+
 mod control;
 mod defer;
 mod device;
@@ -14,13 +16,16 @@ mod dma;
 mod driver;
 mod factorial;
 mod gate;
+mod handlers;
 mod hw;
 mod journal;
-mod line;
 mod param;
 mod regs;
 mod storm;
 mod trigger;
+
+/// The name, as in `/proc/interrupts`.
+const NAME: &CStr = <LocalModule as kernel::ModuleMetadata>::NAME;
 
 kernel::module_pci_driver! {
     type: irqkit::pci::WithDmaMask<driver::EduDriver, { regs::DMA_BITS }>,

@@ -20,10 +20,16 @@ use kernel::{
     }, //
 };
 
-use irqkit::path::Cause;
+use irqkit::{
+    context::Task,
+    path::Cause, //
+};
 
 use crate::{
-    device::Edu,
+    device::{
+        Edu,
+        Station, //
+    },
     gate::Gate, //
 };
 
@@ -112,13 +118,15 @@ impl Trigger {
         })
     }
 
-    /// Raises what `request` asks for.
+    /// Raises what `request` asks for. When it returns without an error, everything that the
+    /// interrupts caused is over, and has been counted.
     ///
     /// # Errors
     ///
     /// `EINTR` on a signal, `ETIMEDOUT` if an interrupt was not served within a second, `ENODEV`
     /// if the device was lost. [`Trigger::progress`] tells how far it came.
-    pub(crate) fn run(&self, edu: &Edu, request: Request) -> Result {
+    pub(crate) fn run(&self, station: &Station, request: Request) -> Result {
+        let edu = &*station.edu;
         let _turn = self.gate.enter(&edu.hw)?;
 
         self.requested.store(request.count, Relaxed);
@@ -126,7 +134,9 @@ impl Trigger {
         self.causes.store(request.causes, Relaxed);
         self.result.store(RUNNING, Relaxed);
 
-        let result = self.raise_all(edu, request);
+        let result = self
+            .raise_all(edu, request)
+            .and_then(|()| Task::with(|task| station.synchronize(task))?);
 
         // Whatever went wrong, nobody waits for the hard handler any more.
         self.awaited.store(0, Relaxed);
@@ -137,7 +147,13 @@ impl Trigger {
 
     fn raise_all(&self, edu: &Edu, request: Request) -> Result {
         for done in 1..=request.count {
-            if request.pace != Pace::Burst {
+            let pace = if done == request.count {
+                // Whatever the pace, all is over when this returns.
+                Pace::Paced
+            } else {
+                request.pace
+            };
+            if pace != Pace::Burst {
                 // Before the device can interrupt, so that the hard handler finds it.
                 self.awaited.store(request.causes, Release);
             }
@@ -145,7 +161,7 @@ impl Trigger {
             edu.hw.raise(request.causes)?;
             self.raised.store(done, Relaxed);
 
-            match request.pace {
+            match pace {
                 Pace::Burst => self.look(edu)?,
                 Pace::Acked => self.wait(edu, || self.is_served())?,
                 Pace::Paced => self.wait(edu, || self.is_served() && edu.is_idle())?,

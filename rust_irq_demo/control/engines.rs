@@ -4,12 +4,6 @@
 
 use super::*;
 
-use irqkit::path::{
-    Access,
-    Control, //
-};
-use kernel::seq_file::SeqFile;
-
 use crate::{
     dma,
     factorial, //
@@ -128,9 +122,5 @@ impl Control for Journal {
             );
         });
         Ok(())
-    }
-
-    fn store(_edu: &Edu, _text: &str) -> Result<(), Refusal> {
-        Err(EINVAL.into())
     }
 }

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `defer`, `storm` and `storm_limit`: what the handlers do with an interrupt.
+//! `irq`, `defer`, `storm` and `storm_limit`: the interrupt, and what the handlers do with it.
 
 use super::*;
 
-use irqkit::path::{
-    Access,
-    Control, //
-};
-use kernel::seq_file::SeqFile;
+use irqkit::context::Task;
 
 use crate::{
     defer,
@@ -19,6 +15,32 @@ use crate::{
         STORM_CAUSE, //
     }, //
 };
+
+/// The interrupt.
+pub(super) enum Irq {}
+
+impl Control for Irq {
+    type Data = Station;
+    const NAME: &'static CStr = c"irq";
+    const ACCESS: Access = Access::ReadOnly;
+
+    fn show(station: &Station, out: &SeqFile) -> Result {
+        let line = &station.line;
+        let (affinity, effective) = Task::with(|task| {
+            Ok::<_, Error>((line.affinity(task)?, line.effective_affinity(task)?))
+        })??;
+
+        seq_print!(out, "irq {}\n", line.irq());
+        seq_print!(
+            out,
+            "mode {}\n",
+            if line.is_shared() { "intx" } else { "msi" }
+        );
+        seq_print!(out, "affinity {affinity}\n");
+        seq_print!(out, "effective_affinity {effective}\n");
+        Ok(())
+    }
+}
 
 /// The path that interrupts take from now on.
 pub(super) enum Defer {}

@@ -4,12 +4,6 @@
 
 use super::*;
 
-use irqkit::path::{
-    Access,
-    Control, //
-};
-use kernel::seq_file::SeqFile;
-
 use crate::trigger::{
     Pace,
     Request,
@@ -61,12 +55,12 @@ fn parse(text: &str) -> Result<Request, Refusal> {
 }
 
 impl Control for Trigger {
-    type Data = Edu;
+    type Data = Station;
     const NAME: &'static CStr = c"trigger";
     const ACCESS: Access = Access::ReadWrite;
 
-    fn show(edu: &Edu, out: &SeqFile) -> Result {
-        let progress = edu.trigger.progress();
+    fn show(station: &Station, out: &SeqFile) -> Result {
+        let progress = station.edu.trigger.progress();
         seq_print!(out, "requested {}\n", progress.requested);
         seq_print!(out, "raised {}\n", progress.raised);
         seq_print!(out, "causes {:#x}\n", progress.causes);
@@ -77,8 +71,8 @@ impl Control for Trigger {
         Ok(())
     }
 
-    fn store(edu: &Edu, text: &str) -> Result<(), Refusal> {
+    fn store(station: &Station, text: &str) -> Result<(), Refusal> {
         let request = parse(text)?;
-        edu.trigger.run(edu, request).map_err(explain)
+        station.edu.trigger.run(station, request).map_err(explain)
     }
 }

@@ -26,7 +26,6 @@ use irqkit::{
         Run,
         Stamp, //
     },
-    pci::Intx,
     tasklet::{
         State,
         Tasklet, //
@@ -47,34 +46,51 @@ use crate::{
     }, //
 };
 
-/// What the line calls.
-///
-/// Dropped after the line was freed, so that nobody schedules the tasklets any more when they are
-/// killed.
+/// The tasklets of a device.
 #[pin_data]
-pub(crate) struct Line {
+pub(crate) struct Tasklets {
     #[pin]
-    tasklet: Tasklet<Normal>,
+    normal: Tasklet<Normal>,
     #[pin]
-    tasklet_hi: Tasklet<High>,
-    edu: Arc<Edu>,
-    /// The pin, if the interrupt is INTx, whose line has other users; `None` under MSI.
-    intx: Option<Intx>,
+    high: Tasklet<High>,
 }
 
-impl Line {
-    pub(crate) fn new(edu: Arc<Edu>, intx: Option<Intx>) -> impl PinInit<Self, Error> {
-        let normal = edu.clone();
-        let high = edu.clone();
-        let tasklet = edu.paths.tasklet.clone();
-        let tasklet_hi = edu.paths.tasklet_hi.clone();
+impl Tasklets {
+    pub(crate) fn new(edu: &Arc<Edu>) -> Result<Arc<Self>> {
+        let (normal, high) = (Normal(edu.clone()), High(edu.clone()));
+        let (tasklet, tasklet_hi) = (edu.paths.tasklet.clone(), edu.paths.tasklet_hi.clone());
 
-        try_pin_init!(Self {
-            tasklet <- Tasklet::new(Normal(normal), tasklet, State::Enabled),
-            tasklet_hi <- Tasklet::new(High(high), tasklet_hi, State::Enabled),
+        Arc::pin_init(
+            try_pin_init!(Self {
+                normal <- Tasklet::new(Ok(normal), tasklet, State::Enabled),
+                high <- Tasklet::new(Ok(high), tasklet_hi, State::Enabled),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Waits until neither is running. One that is pending may still run.
+    pub(crate) fn synchronize(&self, task: Task<'_>) {
+        drop(self.normal.disable(task));
+        drop(self.high.disable(task));
+    }
+}
+
+/// What the interrupt calls.
+pub(crate) struct Handlers {
+    edu: Arc<Edu>,
+    tasklets: Arc<Tasklets>,
+    /// Whether the interrupt is INTx, whose line may have other users; else it is MSI.
+    intx: bool,
+}
+
+impl Handlers {
+    pub(crate) fn new(edu: Arc<Edu>, tasklets: Arc<Tasklets>, intx: bool) -> Self {
+        Self {
             edu,
+            tasklets,
             intx,
-        })
+        }
     }
 
     /// Acknowledges what there is of `causes` to acknowledge, and returns it.
@@ -91,7 +107,7 @@ impl Line {
 
         // A level triggered line that was not acknowledged interrupts again by itself.
         if causes & STORM_CAUSE != 0
-            && (source == Source::Ack || source == Source::NoAck && self.intx.is_none())
+            && (source == Source::Ack || source == Source::NoAck && !self.intx)
         {
             self.edu.hw.raise(STORM_CAUSE)?;
         }
@@ -107,11 +123,11 @@ impl Line {
 
         if defer.to_tasklet_hi() {
             edu.tasklet_hi.put();
-            let _ = self.tasklet_hi.schedule_hi(at);
+            let _ = self.tasklets.high.schedule_hi(at);
         }
         if defer.to_tasklet() {
             edu.tasklet.put();
-            let _ = self.tasklet.schedule(at);
+            let _ = self.tasklets.normal.schedule(at);
         }
         if edu.remember(causes) || defer.to_thread() {
             edu.thread.put();
@@ -140,11 +156,7 @@ impl Line {
             edu.hw.dev,
             "interrupt storm ({}): {} masked, polled every {} ms until it is calm\n",
             edu.storm.reason().map_or("?", |reason| reason.word()),
-            if self.intx.is_some() {
-                "INTx pin"
-            } else {
-                "MSI"
-            },
+            if self.intx { "INTx pin" } else { "MSI" },
             POLL_INTERVAL.as_millis(),
         );
 
@@ -160,11 +172,9 @@ impl Line {
 
         // From here on the hard handler may find the next one.
         edu.storm.end(began.elapsed());
-        if let Some(intx) = &self.intx {
-            // A device that is being unbound stays silent.
-            if !edu.hw.is_lost() {
-                intx.unmask();
-            }
+        // A device that is being unbound stays silent.
+        if self.intx && !edu.hw.is_lost() {
+            edu.pin.unmask();
         }
     }
 
@@ -190,21 +200,21 @@ impl Line {
     }
 }
 
-impl ThreadedHandler for Line {
+impl ThreadedHandler for Handlers {
     #[inline]
     fn handle(&self, _ctx: HardIrq<'_>, run: &mut Run<'_>) -> ThreadedIrqReturn {
         let edu = &*self.edu;
 
         // While the pin is masked an interrupt on the line can't be ours, even if the device has
         // something to say; the thread asks it.
-        if self.intx.is_some() && edu.storm.is_masked() {
+        if self.intx && edu.storm.is_masked() {
             return ThreadedIrqReturn::None;
         }
 
         let Ok(causes) = edu.hw.causes() else {
             return ThreadedIrqReturn::None;
         };
-        if causes == 0 && self.intx.is_some() {
+        if causes == 0 && self.intx {
             // Another user of the line.
             return ThreadedIrqReturn::None;
         }
@@ -214,14 +224,14 @@ impl ThreadedHandler for Line {
         };
         let at = edu.trigger.raised_at.take();
         run.since(at);
-        run.items(1);
+        run.items(u64::from(acknowledged != 0));
 
         let mut wake = acknowledged != 0 && self.hand_on(acknowledged, at);
         let storm = edu.storm.judge(acknowledged != 0).is_some();
         if storm {
             // The thread can't be relied on to get a chance before the source is silent.
-            if let Some(intx) = &self.intx {
-                intx.mask();
+            if self.intx {
+                edu.pin.mask();
             }
             wake = true;
         }
@@ -229,7 +239,7 @@ impl ThreadedHandler for Line {
 
         match (wake, storm, causes) {
             // A line of our own is masked as a whole, and until the thread is done.
-            (_, true, _) if self.intx.is_none() => ThreadedIrqReturn::WakeThreadMasked,
+            (_, true, _) if !self.intx => ThreadedIrqReturn::WakeThreadMasked,
             (true, _, _) => ThreadedIrqReturn::WakeThread,
             (false, _, 0) => ThreadedIrqReturn::None,
             (false, _, _) => ThreadedIrqReturn::Handled,
