@@ -128,7 +128,7 @@ impl pci::Driver for EduDriver {
                 _irq: irq::Request::new(pdev, &vectors, 0, crate::NAME)?.threaded(
                     edu.paths.hardirq.clone(),
                     edu.paths.thread.clone(),
-                    Ok(handlers),
+                    handlers,
                 )?,
                 _: {
                     let line = _irq.line().clone();

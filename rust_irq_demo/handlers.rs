@@ -62,8 +62,8 @@ impl Tasklets {
 
         Arc::pin_init(
             try_pin_init!(Self {
-                normal <- Tasklet::new(Ok(normal), tasklet, State::Enabled),
-                high <- Tasklet::new(Ok(high), tasklet_hi, State::Enabled),
+                normal <- Tasklet::new(normal, tasklet, State::Enabled),
+                high <- Tasklet::new(high, tasklet_hi, State::Enabled),
             }),
             GFP_KERNEL,
         )
