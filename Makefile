@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The commands of the suite. Each does the set-up that it needs first; see `make help`.
+# What Kbuild builds is in Kbuild.
+
+SHELL := /bin/bash
+.SUFFIXES:
+.DEFAULT_GOAL := help
+
+# Several scripts run a make of their own; they find out themselves how many jobs fit.
+MAKEFLAGS += --no-print-directory
+.NOTPARALLEL:
+
+# Said on make's command line or in the environment, heard by the scripts.
+export MIRROR KDIR LAB_KERNEL LAB_QEMU_ARGS LAB_CPUS LAB_MEM LAB_TIMEOUT CMD T
+
+.PHONY: help
+help:
+	@echo 'make demo           real interrupts through every path, reconciled with /proc'
+	@echo 'make test           all tests; T=NAME runs those whose name contains NAME'
+	@echo 'make test-debug     the same on the debug kernel (KASAN, lockdep, kmemleak, ...)'
+	@echo "make lab            a root shell in the guest; CMD='...' runs a command there instead"
+	@echo 'make check          rustfmt, clippy, checkpatch, shellcheck, the audit of unsafe'
+	@echo 'make modules        the modules for KDIR, by default the running kernel if it is 7.3'
+	@echo '                    or later, else the kernel of the lab; they are put into build/'
+	@echo 'make install        puts them under that kernel'"'"'s updates/ and runs depmod'
+	@echo 'make doctor         what is here, what is missing, and how to get it'
+	@echo 'make rust-analyzer  rust-project.json for the editor'
+	@echo 'make clean          removes build/'
+	@echo 'make distclean      removes build/ and the cache, with kernels and guest'
+	@echo
+	@echo 'LAB_KERNEL=debian|rt|kunit|debug chooses the kernel of demo, test and lab.'
+
+.PHONY: demo
+demo:
+	@scripts/setup/all "$${LAB_KERNEL:-debian}" image
+	@scripts/demo
+
+.PHONY: test
+test:
+	@scripts/setup/all "$${LAB_KERNEL:-debian}" kunit image
+	@tests/run
+
+.PHONY: test-debug
+test-debug:
+	@scripts/setup/all debug image
+	@LAB_KERNEL=debug tests/run
+
+.PHONY: lab
+lab:
+	@scripts/setup/all "$${LAB_KERNEL:-debian}" image
+	@if [ -n "$$CMD" ]; then exec scripts/lab "$$CMD"; else exec scripts/lab; fi
+
+.PHONY: check
+check:
+	@scripts/check
+
+.PHONY: modules
+modules:
+	@scripts/modules
+
+.PHONY: install
+install:
+	@scripts/install
+
+.PHONY: doctor
+doctor:
+	@scripts/doctor
+
+.PHONY: rust-analyzer
+rust-analyzer:
+	@scripts/rust-analyzer
+
+.PHONY: clean
+clean:
+	@scripts/clean
+
+.PHONY: distclean
+distclean:
+	@scripts/clean cache
