@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154,SC2034 # tests/run sets what is not set here
+#
+# Tests that run in a guest: the test files, and KUnit. Needs what tests/run sets.
+
+# The lab's answer to `run-tests` or `run-kunit` (scripts/guest/bin), line by line. Sets `reached`,
+# the number of files that came to an end.
+read_results() {
+	local kind=$1 name='' start='' line
+	reached=0
+	while IFS= read -r line; do
+		case $line in
+		"@begin "*)
+			name=$kind/$(basename "${line#@begin }")
+			name=${name%.sh}
+			name=${name%.ko}
+			start=$EPOCHREALTIME
+			log=$logs/${name//\//-}.log
+			: >"$log"
+			begin "$name" "$(header "${line#@begin }" may-skip)"
+			continue
+			;;
+		"@log "*) extra "kernel log: ${line#@log }" ;;
+		"@leak "*) case $line in "@leak unreferenced"*) extra "kmemleak: ${line#@leak }" ;; esac ;;
+		"@left "*) extra "left the module ${line#@left } loaded" ;;
+		"@end "*)
+			[ "$kind" != kunit ] || kunit_results "$log"
+			read -r _ status ms <<<"$line"
+			finish "$status" "$ms"
+			reached=$((reached + 1))
+			name=
+			continue
+			;;
+		*) [ -z "$name" ] || feed_of "$kind" "$line" ;;
+		esac
+		[ -z "$name" ] || printf '%s\n' "$line" >>"$log"
+	done
+	# The guest ended in the middle of this one.
+	if [ -n "$name" ]; then
+		interrupted=1
+		test_interrupted_ms=$(since "$start")
+	fi
+}
+
+# KUnit's lines are read by the kernel's own parser, at the end.
+feed_of() { [ "$1" = kunit ] || feed "$2"; }
+
+# Boots a guest and has it run the files, again after one that took the guest down with it.
+run_files() {
+	local kind=$1 devices=$2 cpus=$3 runner=$4 status err file
+	shift 4
+	while [ $# -gt 0 ]; do
+		boot=$((boot + 1))
+		err=$logs/boot-$boot.err
+		say "…       booting the $run_kernel kernel for $# $kind file$([ $# -eq 1 ] || echo s)${devices:+ with $devices}"
+		interrupted=
+		status=0
+		exec 6< <(
+			LAB_KERNEL=$run_kernel LAB_DEVICES=$devices LAB_CPUS=$cpus LAB_CONSOLE=$logs/boot-$boot.console \
+				"$TOP/scripts/lab" "$runner $*" 2>"$err" </dev/null
+			echo "$?" >"$logs/boot-$boot.status"
+		)
+		lab=$!
+		read_results "$kind" <&6
+		exec 6<&-
+		wait "$lab" 2>/dev/null || :
+		status=$(cat "$logs/boot-$boot.status" 2>/dev/null || echo 125)
+		[ "$status" -ne 0 ] || [ -n "$interrupted" ] || [ "$reached" -ne $# ] || return 0
+		shift "$reached"
+		[ $# -gt 0 ] || return 0
+		file=$1
+		shift
+		[ -n "$interrupted" ] || begin "$kind/$(basename "${file%.*}")"
+		tail -n 15 "$err" | sed 's/^/    | /' >&2
+		extra "the guest ended: $(grep '^lab: ' "$err" | tail -n 1 | sed 's/^lab: //' || echo "status $status")"
+		finish 125 "${test_interrupted_ms:-0}"
+		test_interrupted_ms=0
+	done
+}
+boot=0
+test_interrupted_ms=0
+
+# What must be the same for tests that share a boot.
+needs_of() { echo "$(header "$1" devices | head -n 1)|$(header "$1" cpus | head -n 1)"; }
+
+# Guest tests, those with the same needs in one boot.
+run_guest() {
+	local files=("$@") file need other group kernels
+	local -A taken=()
+	run_kernel=$LAB_KERNEL
+	for file in "${files[@]}"; do
+		[ -z "${taken[$file]:-}" ] || continue
+		need=$(needs_of "$file")
+		group=()
+		for other in "${files[@]}"; do
+			[ -z "${taken[$other]:-}" ] || continue
+			[ "$(needs_of "$other")" = "$need" ] || continue
+			taken[$other]=1
+			kernels=$(header "$other" kernels)
+			case " ${kernels:-$LAB_KERNEL} " in
+			*" $LAB_KERNEL "*) group+=("$other") ;;
+			*)
+				skipped=$((skipped + 1))
+				say "skipped guest/$(basename "$other" .sh): only for the kernels $kernels"
+				;;
+			esac
+		done
+		[ ${#group[@]} -eq 0 ] || run_files guest "${need%|*}" "${need#*|}" run-tests "${group[@]}"
+	done
+}
+
+# Has the kernel's own tool read a suite's log, and takes its counts.
+kunit_results() {
+	local parsed=$1.parsed line
+	# The tool sees what follows the last timestamp prefix; the log is without.
+	grep -v '^@' "$1" >"$1.ktap" || :
+	buildroot_run python3 "$(readlink -f "$CACHE/kernels/$kunit_kernel/source")/tools/testing/kunit/kunit.py" \
+		parse "$1.ktap" >"$parsed" 2>&1 </dev/null || :
+	line=$(sed 's/\x1b\[[0-9;]*m//g' "$parsed" | grep -E 'Testing complete\. *(Ran|Passed)|Testing complete' | tail -n 1)
+	test_planned=0
+	[[ $line =~ Ran\ ([0-9]+)\ tests ]] && test_planned=${BASH_REMATCH[1]}
+	[[ $line =~ passed:\ ([0-9]+) ]] && test_ok=${BASH_REMATCH[1]}
+	[[ $line =~ skipped:\ ([0-9]+) ]] && test_skips=${BASH_REMATCH[1]}
+	if [ "$test_planned" -eq 0 ]; then
+		bad "kunit.py found no tests: ${line:-$(tail -n 1 "$parsed")}"
+		test_planned=1
+		return
+	fi
+	while IFS= read -r line; do
+		bad "$line"
+	done < <(sed 's/\x1b\[[0-9;]*m//g' "$parsed" | grep -E '\[(FAILED|CRASHED|TIMEOUT|ERROR)\]' |
+		sed -E 's/^[^[]*\[[A-Z]+\] *//' | grep -vE '^=|^-')
+	if [[ $(sed 's/\x1b\[[0-9;]*m//g' "$parsed") =~ (failed|crashed|errors):\ ([0-9]+) ]] && [ ${#test_bad[@]} -eq 0 ]; then
+		bad "${BASH_REMATCH[0]}"
+	fi
+	if [ ${#test_bad[@]} -gt 0 ]; then sed 's/^/    | /' "$parsed" >&2; fi
+}
+
+run_kunit() {
+	run_kernel=$kunit_kernel
+	run_files kunit "" "" run-kunit "$@"
+}
