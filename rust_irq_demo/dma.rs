@@ -236,6 +236,9 @@ impl Dma {
     }
 
     fn transfer(&self, hw: &Hw, range: Range, report: &mut Report) -> Result {
+        // An earlier request may have been given up.
+        hw.wait_until_still()?;
+
         if report.kind != Kind::From {
             report.checksum = self.with(hw, |buffer| buffer.fill(range.len()))?;
             self.move_data(hw, range, false)?;

@@ -30,7 +30,7 @@ use crate::{
         Tasklets, //
     },
     hw::Hw,
-    module_parameters::storm_limit,
+    module_parameters,
     param::irq_mode,
     regs, //
 };
@@ -107,7 +107,12 @@ impl pci::Driver for EduDriver {
             hw.wait_until_still()?;
 
             let files = PathSet::new::<crate::LocalModule>(pdev.as_ref().name())?;
-            let edu = Edu::new(pdev, hw, Paths::new(&files)?, *storm_limit.value_ref())?;
+            let edu = Edu::new(
+                pdev,
+                hw,
+                Paths::new(&files)?,
+                module_parameters::storm_limit.value(),
+            )?;
             let mode = irq_mode.value();
             let vectors = irq::Vectors::new(pdev, 1, 1, mode.types()).inspect_err(|e| {
                 dev_err!(
@@ -125,11 +130,20 @@ impl pci::Driver for EduDriver {
                 _memory: DmaMemory(edu.clone()),
                 _bus_master: BusMaster::new(pdev),
                 _silence: Silence(edu.clone()),
-                _irq: irq::Request::new(pdev, &vectors, 0, crate::NAME)?.threaded(
-                    edu.paths.hardirq.clone(),
-                    edu.paths.thread.clone(),
-                    handlers,
-                )?,
+                _irq: irq::Request::new(pdev, &vectors, 0, crate::NAME)?
+                    .shared(vectors.is_intx() && module_parameters::irq_shared.value())
+                    .threaded(
+                        edu.paths.hardirq.clone(),
+                        edu.paths.thread.clone(),
+                        handlers,
+                    )
+                    .inspect_err(|&e| {
+                        if e == EBUSY {
+                            dev_err!(pdev, "the interrupt line has a user that does not share it\n");
+                        } else {
+                            dev_err!(pdev, "no handler for the interrupt ({})\n", e.to_errno());
+                        }
+                    })?,
                 _: {
                     let line = _irq.line().clone();
                     control::add_files(&files, Station::new(edu.clone(), tasklets, line)?)?;

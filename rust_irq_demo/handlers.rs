@@ -237,12 +237,13 @@ impl ThreadedHandler for Handlers {
         }
         edu.trigger.served(acknowledged);
 
-        match (wake, storm, causes) {
+        match (wake, storm) {
             // A line of our own is masked as a whole, and until the thread is done.
-            (_, true, _) if !self.intx => ThreadedIrqReturn::WakeThreadMasked,
-            (true, _, _) => ThreadedIrqReturn::WakeThread,
-            (false, _, 0) => ThreadedIrqReturn::None,
-            (false, _, _) => ThreadedIrqReturn::Handled,
+            (_, true) if !self.intx => ThreadedIrqReturn::WakeThreadMasked,
+            (true, _) => ThreadedIrqReturn::WakeThread,
+            // Under MSI also without a cause: it was served together with an earlier one, while
+            // its message was on the way.
+            (false, _) => ThreadedIrqReturn::Handled,
         }
     }
 

@@ -34,6 +34,10 @@ kernel::module_pci_driver! {
     description: "Interrupts of QEMU's edu device, in Rust",
     license: "GPL",
     params: {
+        irq_shared: bool {
+            default: true,
+            description: "Whether an INTx line is shared with its other users",
+        },
         storm_limit: u32 {
             default: 200_000,
             description: "Interrupts a second of one device that are a storm; 0 is no limit",
