@@ -9,7 +9,16 @@
 #if !defined(_IRQKIT_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define _IRQKIT_TRACE_H
 
+#include <linux/string.h>
 #include <linux/tracepoint.h>
+
+/*
+ * Arrays, not __string(): bpftrace reads those as args.path, while it has
+ * nothing to show for dynamic strings. A longer name is cut.
+ */
+#ifndef IRQKIT_TRACE_NAME
+#define IRQKIT_TRACE_NAME 32
+#endif
 
 /*
  * A request to run was made. @coalesced: one was pending already, which serves
@@ -22,19 +31,19 @@ TRACE_EVENT(path_schedule,
 	TP_ARGS(device, path, coalesced),
 
 	TP_STRUCT__entry(
-		__string(device, device)
-		__string(path, path)
+		__array(char, device, IRQKIT_TRACE_NAME)
+		__array(char, path, IRQKIT_TRACE_NAME)
 		__field(bool, coalesced)
 	),
 
 	TP_fast_assign(
-		__assign_str(device);
-		__assign_str(path);
+		strscpy_pad(__entry->device, device);
+		strscpy_pad(__entry->path, path);
 		__entry->coalesced = coalesced;
 	),
 
 	TP_printk("device=%s path=%s coalesced=%d",
-		  __get_str(device), __get_str(path), __entry->coalesced)
+		  __entry->device, __entry->path, __entry->coalesced)
 );
 
 /*
@@ -50,23 +59,23 @@ TRACE_EVENT(path_run,
 	TP_ARGS(device, path, wait_ns, run_ns, items),
 
 	TP_STRUCT__entry(
-		__string(device, device)
-		__string(path, path)
+		__array(char, device, IRQKIT_TRACE_NAME)
+		__array(char, path, IRQKIT_TRACE_NAME)
 		__field(u64, wait_ns)
 		__field(u64, run_ns)
 		__field(u64, items)
 	),
 
 	TP_fast_assign(
-		__assign_str(device);
-		__assign_str(path);
+		strscpy_pad(__entry->device, device);
+		strscpy_pad(__entry->path, path);
 		__entry->wait_ns = wait_ns;
 		__entry->run_ns = run_ns;
 		__entry->items = items;
 	),
 
 	TP_printk("device=%s path=%s wait_ns=%llu run_ns=%llu items=%llu",
-		  __get_str(device), __get_str(path), __entry->wait_ns,
+		  __entry->device, __entry->path, __entry->wait_ns,
 		  __entry->run_ns, __entry->items)
 );
 

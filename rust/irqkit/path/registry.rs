@@ -268,45 +268,36 @@ unsafe extern "C" fn module_changed(
 }
 
 /// The registry's life. irqkit's module holds the only one.
-pub struct Registry(#[expect(dead_code, reason = "held to be dropped")] Pin<KBox<Notifier>>);
+///
+/// # Invariants
+///
+/// `notifier` is on the kernel's chain of module notifiers.
+#[pin_data(PinnedDrop)]
+pub struct Registry {
+    #[pin]
+    notifier: Opaque<bindings::notifier_block>,
+}
+
+// SAFETY: It may be unregistered on any thread.
+unsafe impl Send for Registry {}
+
+// SAFETY: Nothing can be done with a shared reference.
+unsafe impl Sync for Registry {}
 
 impl Registry {
     /// Starts the registry. It may sleep.
     ///
     /// # Safety
     ///
-    /// It must be called once, when irqkit is loaded, before anything else in [`crate::path`] is, and the result
-    /// must be dropped before irqkit's code goes away.
-    pub(crate) unsafe fn new() -> Result<Self> {
-        // SAFETY: By the safety requirements, this is done once, and first.
-        unsafe { STATE.init() };
-
-        Ok(Self(KBox::pin_init(Notifier::new(), GFP_KERNEL)?))
-    }
-}
-
-/// A registered notifier of modules that come and go.
-///
-/// # Invariants
-///
-/// `block` is on the kernel's chain.
-#[pin_data(PinnedDrop)]
-struct Notifier {
-    #[pin]
-    block: Opaque<bindings::notifier_block>,
-}
-
-// SAFETY: It may be unregistered on any thread.
-unsafe impl Send for Notifier {}
-
-// SAFETY: Nothing can be done with a shared reference.
-unsafe impl Sync for Notifier {}
-
-impl Notifier {
-    fn new() -> impl PinInit<Self, Error> {
+    /// The initialiser must be run once, when irqkit is loaded, before anything else in
+    /// [`crate::path`] is used; and the result must be dropped before irqkit's code goes away.
+    pub(crate) unsafe fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             // INVARIANT: If this succeeds, the block is on the chain.
-            block <- Opaque::try_ffi_init(|slot: *mut bindings::notifier_block| {
+            notifier <- Opaque::try_ffi_init(|slot: *mut bindings::notifier_block| {
+                // SAFETY: By the safety requirements, this is done once, and first.
+                unsafe { STATE.init() };
+
                 let block = bindings::notifier_block {
                     notifier_call: Some(module_changed),
                     ..Default::default()
@@ -314,7 +305,7 @@ impl Notifier {
                 // SAFETY: `slot` is valid for writes.
                 unsafe { slot.write(block) };
 
-                // SAFETY: The block is initialised, pinned, and taken off the chain before it goes.
+                // SAFETY: The block is initialised and pinned, and taken off the chain before it goes.
                 to_result(unsafe { bindings::register_module_notifier(slot) })
             }),
         })
@@ -322,9 +313,9 @@ impl Notifier {
 }
 
 #[pinned_drop]
-impl PinnedDrop for Notifier {
+impl PinnedDrop for Registry {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: By the type invariant it is on the chain.
-        unsafe { bindings::unregister_module_notifier(self.block.get()) };
+        unsafe { bindings::unregister_module_notifier(self.notifier.get()) };
     }
 }
