@@ -3,18 +3,23 @@
 #
 # What the scripts that make and boot guests share, beyond scripts/lib.sh. Source it after that.
 
-# Runs a program of the build root straight on this machine, by its own dynamic linker and with its
-# own libraries: no namespace, no root, and a signal or an exit status goes straight through. For
-# programs that need nothing else of the build root.
-buildroot_tool() {
-	local program=
+# Sets the array `tool` to the command that runs a program of the build root straight on this
+# machine, by its own dynamic linker and with its own libraries: no namespace, no root, and a signal or an
+# exit status goes straight through. For programs that need nothing else of the build root.
+find_tool() {
+	local program
 	for program in "$BUILDROOT"/usr/{bin,sbin,libexec}/"$1"; do
 		[ ! -x "$program" ] || break
 	done
-	[ -x "$program" ] || die "the build root has no $1: remove $BUILDROOT, it will be made again"
-	shift
-	"${tool_prefix[@]}" "$BUILDROOT"/lib64/ld-linux-*.so.2 --argv0 "${program##*/}" \
-		--library-path "$BUILDROOT/usr/lib/$(uname -m)-linux-gnu" "$program" "$@"
+	[ -x "$program" ] || die "the build root has no $1: remove $(readlink -f "$BUILDROOT"), it will be made again"
+	tool=("$BUILDROOT"/lib64/ld-linux-*.so.2 --argv0 "$1"
+		--library-path "$BUILDROOT/usr/lib/$(uname -m)-linux-gnu" "$program")
 }
-# What to run tools under, for instance setpriv.
-tool_prefix=(env)
+
+# Runs one so.
+buildroot_tool() {
+	local tool
+	find_tool "$1"
+	shift
+	"${tool[@]}" "$@"
+}

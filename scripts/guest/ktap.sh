@@ -31,7 +31,7 @@ plan() {
 	echo "1..$1"
 }
 
-diag() { printf '%s\n' "$*" | sed 's/^/# /'; }
+diag() { printf '%s\n' "$@" | sed 's/^/# /'; }
 
 ok() {
 	ktap_count=$((ktap_count + 1))

@@ -60,10 +60,10 @@ run_files() {
 				"$TOP/scripts/lab" "$runner $*" 2>"$err" </dev/null
 			echo "$?" >"$logs/boot-$boot.status"
 		)
-		lab=$!
+		lab_pid=$!
 		read_results "$kind" <&6
 		exec 6<&-
-		wait "$lab" 2>/dev/null || :
+		wait "$lab_pid" 2>/dev/null || :
 		status=$(cat "$logs/boot-$boot.status" 2>/dev/null || echo 125)
 		[ "$status" -ne 0 ] || [ -n "$interrupted" ] || [ "$reached" -ne $# ] || return 0
 		shift "$reached"
@@ -137,6 +137,9 @@ kunit_results() {
 }
 
 run_kunit() {
+	local LAB_APPEND=${LAB_APPEND:-}
 	run_kernel=$kunit_kernel
-	run_files kunit "" "" run-kunit "$@"
+	# Suites in modules run only if the kernel was told so when it booted.
+	export LAB_APPEND="$LAB_APPEND kunit.autorun=1"
+	run_files kunit edu-msi 2 run-kunit "$@"
 }

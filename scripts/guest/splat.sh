@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# For the runners in the guest: what the kernel complains about while a test runs.
+
+# What nobody wants to see in a kernel's log. `Call Trace` also catches what has another heading.
+splat='WARNING:|BUG:|BUG |Oops|INFO: (possible|task|suspicious|lockdep|trying|rcu|inconsistent)|'
+splat+='possible (circular|recursive|irq)|inconsistent lock state|suspicious RCU usage|'
+splat+='scheduling while atomic|sleeping function called|nobody cared|Disabling IRQ|'
+splat+='KASAN|UBSAN|KCSAN|KFENCE|kmemleak: .*new suspected|ODEBUG|DMA-API: .*(error|leak|not freed|err)|'
+splat+='refcount_t:|list_(add|del) corruption|general protection fault|unable to handle|'
+splat+='soft lockup|hard LOCKUP|rcu: INFO|blocked for more than|rust_kernel: panicked|panicked at|'
+splat+='unregister_netdevice: waiting|stack guard|Call Trace'
+
+kmemleak=/sys/kernel/debug/kmemleak
+
+# The kernel's log since the line `$1`, which somebody wrote to /dev/kmsg.
+log_since() { dmesg --notime | awk -v mark="$1" 'seen { print } index($0, mark) { seen = 1 }'; }
+
+# Of a log on stdin, the lines that must not be there, without those that match `$1`.
+find_splats() {
+	grep -E "$splat" | { if [ -n "$1" ]; then grep -vE "$1"; else cat; fi; } | head -n 40 | sed 's/^/@log /'
+}
+
+# What has leaked before is not this test's.
+forget_leaks() { [ ! -w "$kmemleak" ] || echo clear >"$kmemleak"; }
+
+# What was freed a moment ago may still have its address in a register or on a stack, and kmemleak
+# waits 5 s before it calls something a leak: what is seen after that is believed.
+find_leaks() {
+	[ -w "$kmemleak" ] || return 0
+	sleep 6
+	echo scan >"$kmemleak"
+	echo scan >"$kmemleak"
+	sed 's/^/@leak /' "$kmemleak" | head -n 60
+}

@@ -1,0 +1,34 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# That tests/run goes red when it should, and only then: the fixtures beside this file, each with a
+# fault of its own.
+
+cd "$(dirname "$0")/../.." || exit
+. scripts/guest/ktap.sh
+
+plan 12
+out=$(mktemp -d)
+on_exit rm -rf "$out"
+export TEST_DIR=tests/lab/fixtures TEST_LOGS=runner LAB_NO_BUILD=1
+
+status=0
+tests/run -k '^guest/' >"$out/stdout" 2>"$out/stderr" || status=$?
+sed 's/^/# /' "$out/stderr"
+assert_ne "a run with failures fails" 0 "$status"
+assert_eq "last line" "6 passed, 7 failed, 1 skipped" "$(tail -n 1 "$out/stdout")"
+
+shows() { grep -q -- "$@" "$out/stderr"; }
+check "a good test passes" shows '^ok      guest/passes: 2 passed, 1 skipped'
+check "a failed check, with both values" shows 'expected: 1'
+check "a skip that is not allowed" shows 'not ok: is required: skipped, but required here: no wish to'
+check "no plan" shows 'not ok: no plan'
+check "a truncated test" shows 'not ok: cut short: 1 of 2'
+check "a splat in the kernel's log" shows 'not ok: kernel log: BUG: fixture'
+check "a test out of time" shows 'not ok: out of time'
+check "a panic" shows "not ok: the guest ended: the guest's kernel panicked: sysrq triggered crash"
+
+status=0
+tests/run -k '^guest/passes$' >"$out/stdout" 2>"$out/stderr" || status=$?
+assert_eq "a run without failures succeeds" 0 "$status"
+assert_eq "its last line" "2 passed, 0 failed, 1 skipped" "$(tail -n 1 "$out/stdout")"
