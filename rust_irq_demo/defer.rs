@@ -119,6 +119,12 @@ impl Backlog {
         self.waiting.fetch_add(1, Release);
     }
 
+    /// How much nobody has begun to work off.
+    #[inline]
+    pub(crate) fn waiting(&self) -> u64 {
+        self.waiting.load(Relaxed)
+    }
+
     /// Takes all out. Called by the deferral at the start of its run.
     #[inline]
     pub(crate) fn take(&self) -> u64 {

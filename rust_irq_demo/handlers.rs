@@ -227,7 +227,10 @@ impl ThreadedHandler for Handlers {
         run.items(u64::from(acknowledged != 0));
 
         let mut wake = acknowledged != 0 && self.hand_on(acknowledged, at);
-        let storm = edu.storm.judge(acknowledged != 0).is_some();
+        let storm = edu
+            .storm
+            .judge(acknowledged != 0, edu.thread.waiting())
+            .is_some();
         if storm {
             // The thread can't be relied on to get a chance before the source is silent.
             if self.intx {

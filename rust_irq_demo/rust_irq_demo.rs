@@ -39,7 +39,7 @@ kernel::module_pci_driver! {
             description: "Whether an INTx line is shared with its other users",
         },
         storm_limit: u32 {
-            default: 200_000,
+            default: 50_000,
             description: "Interrupts a second of one device that are a storm; 0 is no limit",
         },
     },

@@ -3,7 +3,9 @@
 //! Interrupt storms: found, contained, and made to order.
 //!
 //! A storm is a source that interrupts more often than `storm_limit` allows, or that keeps
-//! interrupting though nothing could be acknowledged. The hard handler finds it and masks the
+//! interrupting though nothing could be acknowledged, or that does not let the thread run. (The
+//! kernel has a last resort of its own: it disables a line for good after some 100,000 interrupts
+//! that nobody handled, or that only ever woke a thread which never ran.) The hard handler finds it and masks the
 //! source, since whatever runs later may never get to run. The IRQ thread then polls the device,
 //! [`POLL_INTERVAL`] apart, serves what it finds, and has the source unmasked when it has been
 //! calm for [`CALM_POLLS`] polls in a row.
@@ -37,6 +39,9 @@ pub(crate) const MAX_LIMIT: u32 = 100_000_000;
 
 /// Interrupts a second without anything to acknowledge from which on they are a storm.
 const UNACKNOWLEDGED_LIMIT: u32 = 1000;
+
+/// Interrupts handed to the thread without it getting to run once from which on they are a storm.
+const STARVED_LIMIT: u64 = 10_000;
 
 /// Time between two polls of a masked source.
 pub(crate) const POLL_INTERVAL: Delta = Delta::from_millis(1);
@@ -95,6 +100,8 @@ pub(crate) enum Reason {
     Rate = 1,
     /// Interrupts with nothing acknowledged.
     Unacknowledged = 2,
+    /// Interrupts that keep the thread from running.
+    Starved = 3,
 }
 
 impl Reason {
@@ -102,6 +109,7 @@ impl Reason {
         match self {
             Self::Rate => "rate",
             Self::Unacknowledged => "unacknowledged",
+            Self::Starved => "starved",
         }
     }
 }
@@ -177,14 +185,19 @@ impl Storm {
 
     /// Called by the hard handler for every interrupt of the device: is it one too many?
     ///
-    /// `acknowledged` is false if there was nothing that could be acknowledged. If the answer is a
-    /// reason, the caller masks the source and wakes the thread.
+    /// `acknowledged` is false if there was nothing that could be acknowledged, and `waiting` is
+    /// how many interrupts the thread was given and has not begun with. If the answer is a reason,
+    /// the caller masks the source and wakes the thread.
     #[inline]
-    pub(crate) fn judge(&self, acknowledged: bool) -> Option<Reason> {
+    pub(crate) fn judge(&self, acknowledged: bool, waiting: u64) -> Option<Reason> {
         if acknowledged {
             self.unacknowledged.reset();
         } else if self.unacknowledged.hit(UNACKNOWLEDGED_LIMIT, || self.now()) {
             return Some(self.begin(Reason::Unacknowledged));
+        }
+
+        if waiting > STARVED_LIMIT {
+            return Some(self.begin(Reason::Starved));
         }
 
         let limit = self.limit.load(Relaxed);
@@ -271,6 +284,7 @@ impl Storm {
         match self.reason.load(Relaxed) {
             1 => Some(Reason::Rate),
             2 => Some(Reason::Unacknowledged),
+            3 => Some(Reason::Starved),
             _ => None,
         }
     }
