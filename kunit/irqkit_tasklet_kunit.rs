@@ -41,10 +41,7 @@ mod tests {
             },
             Arc, //
         },
-        time::{
-            delay::udelay,
-            Delta, //
-        }, //
+        time::Delta, //
     };
 
     use irqkit::{
@@ -73,6 +70,7 @@ mod tests {
         },
         hardirq,
         online_cpus,
+        spin_for,
         spin_until,
         two_cpus,
         until, //
@@ -136,9 +134,7 @@ mod tests {
             self.entered.store(true, Release);
             spin_until(|| self.release.load(Acquire));
             // Whoever ought to wait but does not has long looked by now.
-            for _ in 0..20 {
-                udelay(Delta::from_micros(500));
-            }
+            spin_for(Delta::from_millis(10));
             self.left.store(true, Release);
         }
     }

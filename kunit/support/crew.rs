@@ -43,6 +43,28 @@ struct Job<'a, F> {
 ///
 /// If a thread can't be created; then `body` is not called at all.
 pub(crate) fn on_cpus<F: Fn(CpuId) + Sync>(cpus: &[CpuId], body: F) -> Result {
+    start(cpus, body, || ())
+}
+
+/// Runs `body` in a thread bound to `cpu` while `here` runs in the calling one, and waits until both
+/// are done. `here` must see to it that `body` ends.
+///
+/// # Errors
+///
+/// If the thread can't be created; then neither is called.
+pub(crate) fn with_thread<F: Fn(CpuId) + Sync, R>(
+    cpu: CpuId,
+    body: F,
+    here: impl FnOnce() -> R,
+) -> Result<R> {
+    start(&[cpu], body, here)
+}
+
+fn start<F: Fn(CpuId) + Sync, R>(
+    cpus: &[CpuId],
+    body: F,
+    here: impl FnOnce() -> R,
+) -> Result<R> {
     let (body, absent) = (&body, &Atomic::new(u32::try_from(cpus.len())?));
     let mut jobs = KVec::with_capacity(cpus.len(), GFP_KERNEL)?;
     let mut threads = Threads(KVec::with_capacity(cpus.len(), GFP_KERNEL)?);
@@ -64,11 +86,12 @@ pub(crate) fn on_cpus<F: Fn(CpuId) + Sync>(cpus: &[CpuId], body: F) -> Result {
     for thread in &threads.0 {
         thread.wake_up();
     }
+    let result = here();
     for job in &jobs {
         job.done.wait_for_completion();
     }
     // `threads` is dropped before `jobs`.
-    Ok(())
+    Ok(result)
 }
 
 /// Runs `body` in a thread bound to `cpu`, waits until it is done, and returns what it returned.

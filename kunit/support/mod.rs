@@ -38,6 +38,7 @@ pub(crate) mod books;
 pub(crate) mod crew;
 pub(crate) mod file;
 pub(crate) mod hardirq;
+pub(crate) mod load;
 
 /// How long to wait for what must happen. A machine that is slower than this is broken.
 pub(crate) const DEADLINE: Delta = Delta::from_millis(20_000);
@@ -68,6 +69,15 @@ pub(crate) fn spin_until(mut happened: impl FnMut() -> bool) -> bool {
         kernel::processor::cpu_relax();
     }
     true
+}
+
+/// Spins for `delta` on the clock that stamps are made of; `udelay()` has a mind of its own under emulation.
+pub(crate) fn spin_for(delta: Delta) {
+    let began = Instant::<Monotonic>::now();
+
+    while began.elapsed() < delta {
+        kernel::processor::cpu_relax();
+    }
 }
 
 /// Returns the CPUs that are online, in ascending order.
