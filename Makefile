@@ -39,12 +39,12 @@ demo:
 .PHONY: test
 test:
 	@scripts/setup/all "$${LAB_KERNEL:-debian}" kunit image
-	@tests/run
+	@tests/run $${T:+-k "$$T"}
 
 .PHONY: test-debug
 test-debug:
 	@scripts/setup/all debug image
-	@LAB_KERNEL=debug tests/run
+	@LAB_KERNEL=debug tests/run $${T:+-k "$$T"}
 
 .PHONY: lab
 lab:
