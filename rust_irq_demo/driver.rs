@@ -100,7 +100,15 @@ impl pci::Driver for EduDriver {
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pin_init::pin_init_scope(move || {
             pdev.enable_device_mem()?;
-            let bar = pdev.iomap_region_sized::<{ regs::END }>(0, crate::NAME)?;
+            let bar = pdev
+                .iomap_region_sized::<{ regs::END }>(0, crate::NAME)
+                .inspect_err(|e| {
+                    dev_err!(
+                        pdev,
+                        "cannot map BAR 0 as edu registers ({})\n",
+                        e.to_errno()
+                    );
+                })?;
             let hw = Hw::new(pdev.into(), bar)?;
             hw.quiesce();
             // It may be at what an earlier driver gave it to do.

@@ -212,6 +212,10 @@ impl ThreadedHandler for Handlers {
         }
 
         let Ok(causes) = edu.hw.causes() else {
+            // A device that can't be made to let go of the line must not keep it from the others.
+            if self.intx {
+                edu.pin.mask();
+            }
             return ThreadedIrqReturn::None;
         };
         if causes == 0 && self.intx {
