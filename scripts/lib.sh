@@ -148,6 +148,7 @@ in_namespace() {
 # the directories in BUILDROOT_BIND are seen at their own paths.
 buildroot_run() {
 	[ -d "$BUILDROOT/usr" ] || die "there is no build root: run scripts/setup/buildroot"
+	# shellcheck disable=SC2086 # BUILDROOT_BIND is a list
 	in_namespace unshare --pid --fork --kill-child -- \
 		bash "$TOP/scripts/setup/enter" "$(readlink -f "$BUILDROOT")" "$PWD" \
 		"$TOP" "$CACHE" ${BUILDROOT_BIND:-} -- "$@"

@@ -43,7 +43,7 @@ apt_fetch() {
 	# Only what is complete and verified is ever moved to where deb() looks.
 	mkdir -p "$CACHE/tmp/dl"
 	(
-		cd "$CACHE/tmp/dl"
+		cd "$CACHE/tmp/dl" || exit
 		lab_apt apt-get download "${want[@]}"
 	)
 	mv "$CACHE"/tmp/dl/*.deb "$DL/"

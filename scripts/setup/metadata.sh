@@ -47,7 +47,9 @@ compare_symbols() {
 headers_in_place() {
 	local common makefile=$1/usr/src/linux-headers-$2/Makefile
 	common=$(sed -nE 's,^include /usr/src/([^/]*)/Makefile$,\1,p' "$makefile")
-	[ -n "$common" ] && [ -d "$1/usr/src/$common" ] || die "these are not Debian's kernel headers: $makefile"
+	if [ -z "$common" ] || [ ! -d "$1/usr/src/$common" ]; then
+		die "these are not Debian's kernel headers: $makefile"
+	fi
 	cat >"$makefile" <<-EOF
 		here := \$(patsubst %/,%,\$(dir \$(abspath \$(lastword \$(MAKEFILE_LIST)))))
 		KBUILD_OUTPUT := \$(here)
