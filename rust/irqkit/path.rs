@@ -5,33 +5,34 @@
 //! A [`Path`] is one way that work takes: the hard handler of a device, its IRQ thread, a tasklet,
 //! a work queue, a NAPI instance. It counts what was scheduled, coalesced, run, and cancelled,
 //! always; and while `timing` is on it records how long work waited and how long it ran, in two
-//! histograms. The paths of a device make a [`PathSet`], which shows them in debugfs in the one format
-//! that `docs/design.md` defines.
+//! histograms. The paths of a device make a [`PathSet`], which shows them in debugfs in the one
+//! format that `docs/design.md` defines.
 //!
 //! # The books
 //!
-//! Every request to run is counted as `scheduled`, before it can have any effect, and ends in exactly
-//! one of three ways: a run serves it (`runs`), it was merged with one that was pending
-//! already (`coalesced`), or it was taken back (`cancelled`). So at rest
-//! `scheduled == runs + coalesced + cancelled`, and at any other time the difference is what is in
-//! flight. [`Pending`] is the piece that makes it exact.
+//! Every request to run is counted as `scheduled`, before it can have any effect, and ends in
+//! exactly one of three ways: a run serves it (`runs`), it was merged with one that was pending
+//! already (`coalesced`), or it was taken back (`cancelled`). So at rest `scheduled == runs +
+//! coalesced + cancelled`, and at any other time the difference is what is in flight. [`Pending`]
+//! is the piece that makes it exact.
 //!
 //! # Cost
 //!
-//! A counter is one `this_cpu_add()`. What only `timing` and the tracepoints need is behind static branches:
-//! while they are off, scheduling passes one NOP and a run two. While they are on, a run reads the clock
-//! twice and adds to two tables of its own CPU, with interrupts off for some thirty
-//! instructions. There is no lock, no allocation, no division, and no loop in any of it, so it
-//! may be used in every context but NMIs, nested in any way.
+//! A counter is one `this_cpu_add()`. What only `timing` and the tracepoints need is behind static
+//! branches: while they are off, scheduling passes one NOP and a run two. While they are on, a run
+//! reads the clock twice and adds to two tables of its own CPU, with interrupts off for some thirty
+//! instructions. There is no lock, no allocation, no division, and no loop in any of it but the
+//! emptying of a table after a reset, so it may be used in every context but NMIs, nested in any
+//! way.
 //!
 //! # Reset
 //!
-//! Writing to `reset` races with nothing. No counter is ever written by another CPU than its own, so
-//! an increment can't get lost: a reset takes a reading of the counters as the baseline that
-//! later readings are shown relative to ([`counters::rebase`]). Work in flight at that time is kept as
-//! scheduled, so that the books balance when it has run. Histograms are emptied by the CPUs that
-//! own them, when they next record ([`histogram::Cell`]); a run that a reset finds in the middle is in
-//! neither `runs` nor the histograms afterwards.
+//! Writing to `reset` races with nothing. No counter is ever written by another CPU than its own,
+//! so an increment can't get lost: a reset takes a reading of the counters as the baseline that
+//! later readings are shown relative to ([`counters::rebase`]). Work in flight at that time is kept
+//! as scheduled, so that the books balance when it has run. Histograms are emptied by the CPUs that
+//! own them, when they next record ([`histogram::Cell`]); a run that a reset finds in the middle is
+//! in neither `runs` nor the histograms afterwards.
 
 use core::marker::PhantomData;
 
@@ -213,8 +214,8 @@ impl Path {
     /// Counts a request to run the object that `pending` belongs to, made at time `at`.
     ///
     /// Returns true if the object was idle: the caller must now queue it, or take the request back
-    /// with [`Path::cancel`]. Returns false if a request is pending already, which serves both; this one
-    /// is counted as coalesced, and there is nothing to do. [`Pending`] has the protocol.
+    /// with [`Path::cancel`]. Returns false if a request is pending already, which serves both;
+    /// this one is counted as coalesced, and there is nothing to do. [`Pending`] has the protocol.
     #[must_use = "if it returns true, the object must now be queued"]
     #[inline(never)]
     pub fn schedule(&self, pending: &Pending, at: Stamp) -> bool {
@@ -232,8 +233,8 @@ impl Path {
 
     /// Begins the run that serves the request in `pending`.
     ///
-    /// Returns [`None`] if there is none: an earlier run has served it, and the caller has nothing to
-    /// do. [`Pending`] has the protocol.
+    /// Returns [`None`] if there is none: an earlier run has served it, and the caller has nothing
+    /// to do. [`Pending`] has the protocol.
     #[must_use = "the run ends when the value is dropped"]
     pub fn start<'a>(&'a self, pending: &'a Pending) -> Option<Run<'a>> {
         let at = pending.take()?;
@@ -253,8 +254,8 @@ impl Path {
         was_pending
     }
 
-    /// Begins a run that nobody had to schedule: the cause itself enters it, as an interrupt does its hard
-    /// handler, or a timer its callback.
+    /// Begins a run that nobody had to schedule: the cause itself enters it, as an interrupt does
+    /// its hard handler, or a timer its callback.
     ///
     /// It counts as scheduled and run. `cause` is the time of the cause, if known;
     /// [`Run::since`] can supply it later. `serial` belongs to the handler that is entered.
@@ -329,8 +330,8 @@ impl Path {
 
         if let Some(epoch) = run.epoch {
             self.times.with_irqs_off(|times| {
-                // With interrupts off this is the only writer of this CPU's tables, and no reset can come
-                // between two records on it.
+                // With interrupts off this is the only writer of this CPU's tables, and no reset
+                // can come between two records on it.
                 if self.epoch.load(Relaxed) != epoch {
                     return;
                 }
@@ -419,8 +420,8 @@ impl Run<'_> {
         self.items = self.items.wrapping_add(n);
     }
 
-    /// Says that the run's cause happened at `cause`, which counts as the time of the request from now
-    /// on; nothing happens if `cause` is [`Stamp::NONE`].
+    /// Says that the run's cause happened at `cause`, which counts as the time of the request from
+    /// now on; nothing happens if `cause` is [`Stamp::NONE`].
     #[inline]
     pub fn since(&mut self, cause: Stamp) {
         if !cause.is_none() {
@@ -428,8 +429,8 @@ impl Run<'_> {
         }
     }
 
-    /// Returns the time of the request or its cause, as far as it is known, to be handed on to what this
-    /// run schedules.
+    /// Returns the time of the request or its cause, as far as it is known, to be handed on to what
+    /// this run schedules.
     #[inline]
     pub fn cause(&self) -> Stamp {
         self.at

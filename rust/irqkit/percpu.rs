@@ -5,14 +5,16 @@
 //! [`PerCpu<T>`] is a `T` for every *possible* CPU, so it needs no care when CPUs come and go: the
 //! value of an offline CPU stays, is still read and freed, and is there again when the CPU is.
 //!
-//! [`Counters`] are per-CPU 64-bit counters. An increment is one `this_cpu_add()`: a single instruction on
-//! x86, and on every architecture atomic with respect to everything else that runs on the same
-//! CPU. So no increment is lost when a hard interrupt lands in the middle of one in a softirq, nor when
-//! a task is preempted or migrated there, and there is no cache line that CPUs fight over.
+//! [`Counters`] are per-CPU 64-bit counters. An increment is one `this_cpu_add()`: a single
+//! instruction on x86, and on every architecture atomic with respect to everything else that runs
+//! on the same CPU. So no increment is lost when a hard interrupt lands in the middle of one in a
+//! softirq, nor when a task is preempted or migrated there, and there is no cache line that CPUs
+//! fight over.
 //!
-//! Access is by shared reference alone, and `T` is [`Sync`]: other CPUs may read at any time. Turning
-//! off preemption or interrupts ([`PerCpu::with`], [`PerCpu::with_irqs_off`]) keeps others
-//! of the same CPU away, which algorithms may want, but the soundness of this module never rests on it.
+//! Access is by shared reference alone, and `T` is [`Sync`]: other CPUs may read at any time.
+//! Turning off preemption or interrupts ([`PerCpu::with`], [`PerCpu::with_irqs_off`]) keeps others
+//! of the same CPU away, which algorithms may want, but the soundness of this module never rests on
+//! it.
 //!
 //! C header: [`include/linux/percpu.h`](srctree/include/linux/percpu.h)
 
@@ -107,16 +109,16 @@ impl Memory {
             );
         }
 
-        // The value of `Flags` is private to the kernel crate. All that the per-CPU allocator wants to
-        // know is whether it may sleep.
+        // The value of `Flags` is private to the kernel crate. All that the per-CPU allocator wants
+        // to know is whether it may sleep.
         let gfp = if flags.contains(GFP_KERNEL) {
             bindings::GFP_KERNEL
         } else {
             bindings::GFP_NOWAIT
         };
 
-        // SAFETY: May be called with any size, alignment and flags; whether to sleep is the caller's
-        // promise, made by `flags`.
+        // SAFETY: May be called with any size, alignment and flags; whether to sleep is the
+        // caller's promise, made by `flags`.
         let ptr =
             unsafe { irqkit_bindings::__alloc_percpu_gfp(size_of::<T>(), align_of::<T>(), gfp) };
 
@@ -199,15 +201,15 @@ impl<T> PerCpu<T> {
         // SAFETY: By the type invariant `ptr` is allocated for a `T`; `cpu` is possible.
         let value = unsafe { on_cpu::<T>(self.ptr, cpu) };
 
-        // SAFETY: By the type invariant it is a valid `T`, and it lives as long as `self`. There is no
-        // exclusive reference to it, for that would take a `&mut self`.
+        // SAFETY: By the type invariant it is a valid `T`, and it lives as long as `self`. There is
+        // no exclusive reference to it, for that would take a `&mut self`.
         Some(unsafe { &*value })
     }
 
     /// Returns the value of `cpu`, or [`None`] if it is not a possible CPU.
     ///
-    /// May be called from any context. The exclusive reference to `self` proves that no one else has
-    /// access.
+    /// May be called from any context. The exclusive reference to `self` proves that no one else
+    /// has access.
     pub fn get_mut(&mut self, cpu: CpuId) -> Option<&mut T> {
         if !is_possible(cpu) {
             return None;
@@ -243,8 +245,8 @@ impl<T> PerCpu<T> {
     /// Calls `f` with the value of the current CPU, with its interrupts switched off.
     ///
     /// May be called from any context but NMIs; `f` must be short and must not sleep. Nothing else
-    /// runs on this CPU meanwhile, so if the value is written nowhere but in such closures, `f` is its only
-    /// writer and may read, modify and write it by plain steps.
+    /// runs on this CPU meanwhile, so if the value is written nowhere but in such closures, `f` is
+    /// its only writer and may read, modify and write it by plain steps.
     #[inline]
     pub fn with_irqs_off<R>(&self, f: impl FnOnce(&T) -> R) -> R {
         let _off = IrqsOff::new();
@@ -255,20 +257,20 @@ impl<T> PerCpu<T> {
     /// Returns the value of a CPU that was the current one during the call.
     #[inline]
     fn current(&self) -> &T {
-        // SAFETY: By the type invariant `ptr` is an allocated per-CPU address. Moving to another CPU
-        // yields that or this CPU's part, both of them valid.
+        // SAFETY: By the type invariant `ptr` is an allocated per-CPU address. Moving to another
+        // CPU yields that or this CPU's part, both of them valid.
         let value = unsafe { irqkit_bindings::raw_cpu_ptr(self.ptr.as_ptr()) }.cast::<T>();
 
-        // SAFETY: By the type invariant every possible CPU, and the current one is possible, has a valid
-        // `T`, which lives as long as `self`. Exclusive references would take a `&mut self`.
+        // SAFETY: By the type invariant every possible CPU, and the current one is possible, has a
+        // valid `T`, which lives as long as `self`. Exclusive references would take a `&mut self`.
         unsafe { &*value }
     }
 }
 
 impl<T> Drop for PerCpu<T> {
     fn drop(&mut self) {
-        // INVARIANT: By the type invariant we own this address. The values in it are dropped here and
-        // not used again. `memory` frees it at the end of the scope.
+        // INVARIANT: By the type invariant we own this address. The values in it are dropped here
+        // and not used again. `memory` frees it at the end of the scope.
         let memory = Memory(self.ptr);
 
         if needs_drop::<T>() {
@@ -276,7 +278,8 @@ impl<T> Drop for PerCpu<T> {
                 // SAFETY: By the type invariant `ptr` is allocated for a `T`; `cpu` is possible.
                 let value = unsafe { on_cpu::<T>(memory.0, cpu) };
 
-                // SAFETY: By the type invariant it is a valid `T`, ours alone, and never used again.
+                // SAFETY: By the type invariant it is a valid `T`, ours alone, and never used
+                // again.
                 unsafe { value.drop_in_place() };
             }
         }
@@ -323,8 +326,8 @@ impl IrqsOff {
 impl Drop for IrqsOff {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: `flags` is what the call in `new` returned, on the same CPU. Values of this type do not leave
-        // `with_irqs_off`, so they are dropped in reverse order of creation.
+        // SAFETY: `flags` is what the call in `new` returned, on the same CPU. Values of this type
+        // do not leave `with_irqs_off`, so they are dropped in reverse order of creation.
         unsafe { irqkit_bindings::local_irq_restore(self.flags) };
     }
 }
@@ -353,10 +356,10 @@ impl<const N: usize> Counters<N> {
         let first = self.0.ptr.as_ptr().cast::<u64>();
 
         // SAFETY:
-        // - By the invariant of `PerCpu`, `first` is an allocated per-CPU address of `N` words, each
-        //   a valid `Atomic<u64>`, which is a `u64` in memory; `I` is one of them.
-        // - The words are shared: they are only ever read by atomic loads and written here, both in the
-        //   kernel's memory model.
+        // - By the invariant of `PerCpu`, `first` is an allocated per-CPU address of `N` words,
+        //   each a valid `Atomic<u64>`, which is a `u64` in memory; `I` is one of them.
+        // - The words are shared: they are only ever read by atomic loads and written here, both in
+        //   the kernel's memory model.
         unsafe { irqkit_bindings::this_cpu_add_u64(first.wrapping_add(I), n) };
     }
 
@@ -371,8 +374,8 @@ impl<const N: usize> Counters<N> {
             .map_or(0, |value| value.load(Relaxed))
     }
 
-    /// Returns the sum of counter `index` over all possible CPUs, modulo 2^64; 0 if there is no such
-    /// counter.
+    /// Returns the sum of counter `index` over all possible CPUs, modulo 2^64; 0 if there is no
+    /// such counter.
     ///
     /// May be called from any context. Increments that run meanwhile may be in it or not.
     pub fn sum(&self, index: usize) -> u64 {

@@ -3,13 +3,21 @@
 //! The static key and the tracepoints of the paths: what they ask for costs a NOP when off.
 //!
 //! Each question below compiles to an instruction that the kernel patches
-//! (`static_branch_unlikely()`): a five-byte NOP that falls through, and a jump to an out-of-line block while
-//! the key is on. Without `CONFIG_JUMP_LABEL` it is a load and a branch. `objdump -dr irqkit.ko` shows
-//! the NOPs, and `readelf -x __jump_table irqkit.ko` the entries.
+//! (`static_branch_unlikely()`): a NOP, of two bytes on x86, that falls through to the fast path, and
+//! a jump to an out-of-line block while the key is on. Without `CONFIG_JUMP_LABEL` it is a load and
+//! a branch. In `objdump -d irqkit.ko`, `Stamp::now` with everything off is all there is to see:
 //!
-//! The entries must stand in irqkit's own object, which defines the keys. So nothing here is public,
-//! and the functions of [`crate::path`] that ask are `#[inline(never)]`: rustc may else compile small
-//! functions into the crates that call them.
+//! ```text
+//!     endbr64
+//!     xchg   %ax,%ax        timing()
+//!     xchg   %ax,%ax        path_run_enabled()
+//!     xor    %eax,%eax
+//!     jmp    __x86_return_thunk
+//! ```
+//!
+//! The entries must stand in irqkit's own object, which defines the keys. So nothing here is
+//! public, and the functions of [`crate::path`] that ask are `#[inline(never)]`: rustc may else
+//! compile small functions into the crates that call them.
 //!
 //! All functions may be called from any context but NMIs, except where they say otherwise.
 //!

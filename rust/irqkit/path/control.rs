@@ -82,11 +82,13 @@ impl From<Error> for Refusal {
     }
 }
 
-/// A control file of a driver: a type without values for each, with the file's name and its actions.
+/// A control file of a driver: a type without values for each, with the file's name and its
+/// actions.
 ///
-/// Both actions run in the context of the task that reads or writes; they may sleep. They run beside each other, and
-/// beside themselves. Removing the [`super::PathSet`] waits for those in progress: a driver
-/// that has slow ones must make them give up first, and none of them may create or drop a set.
+/// Both actions run in the context of the task that reads or writes; they may sleep. They run
+/// beside each other, and beside themselves. Removing the [`super::PathSet`] waits for those in
+/// progress: a driver that has slow ones must make them give up first, and none of them may create
+/// or drop a set.
 pub trait Control: 'static {
     /// What the actions work on.
     type Data: Send + Sync + 'static;
@@ -97,8 +99,8 @@ pub trait Control: 'static {
     /// How the file may be used.
     const ACCESS: Access;
 
-    /// Writes the file's content to `out`, with [`kernel::seq_print!`]. It may be called several times
-    /// for one read of the file, with ever more room.
+    /// Writes the file's content to `out`, with [`kernel::seq_print!`]. It may be called several
+    /// times for one read of the file, with ever more room.
     ///
     /// The reader gets the error if there is one.
     fn show(data: &Self::Data, out: &SeqFile) -> Result {

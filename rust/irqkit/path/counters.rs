@@ -60,7 +60,8 @@ pub enum Counter {
     Rescheduled,
     /// An event arrived while the poll was completing.
     Missed,
-    /// The run found itself in another context than promised; must stay 0. Looked for with `timing`.
+    /// The run found itself in another context than promised; must stay 0. Looked for with
+    /// `timing`.
     ContextMismatch,
     /// A run began while another of the same object had not ended; must stay 0. Looked for with
     /// `timing`.
@@ -174,8 +175,8 @@ impl Row {
 
     /// Returns what was counted since `base`.
     ///
-    /// A counter that is behind its baseline, which only a reader on a weakly ordered machine can see and
-    /// only for an instant, is taken as 0.
+    /// A counter that is behind its baseline, which only a reader on a weakly ordered machine can
+    /// see and only for an instant, is taken as 0.
     pub fn since(&self, base: &Row) -> Row {
         let mut row = *self;
 
@@ -195,10 +196,10 @@ impl Row {
 
 /// Fills `row` with `read`, in the order that makes [`Row::in_flight`] meaningful under load.
 ///
-/// A request is counted as scheduled before it can end. So what ends requests must be read first, for
-/// all CPUs (`pass` 0), and the requests themselves last (`pass` 1): then no end is seen without
-/// its request, and `scheduled >= runs + coalesced + cancelled` in every reading.
-/// The caller orders the two passes by a read barrier.
+/// A request is counted as scheduled before it can end. So what ends requests must be read first,
+/// for all CPUs (`pass` 0), and the requests themselves last (`pass` 1): then no end is seen
+/// without its request, and `scheduled >= runs + coalesced + cancelled` in every reading. The
+/// caller orders the two passes by a read barrier.
 pub fn fill(row: &mut Row, pass: usize, kind: Kind, mut read: impl FnMut(Counter) -> u64) {
     for counter in kind.counters() {
         if (counter == Counter::Scheduled) == (pass == 1) {
@@ -209,12 +210,12 @@ pub fn fill(row: &mut Row, pass: usize, kind: Kind, mut read: impl FnMut(Counter
 
 /// Turns `rows`, a reading with one row a CPU, into the baseline of a reset.
 ///
-/// Readers show what was counted since the baseline; the counters themselves are never
-/// written by a reset, and so no increment can be lost to it. What is in flight at that time will end
-/// after it: it must also be shown as scheduled after it, or the books would never balance again.
-/// So as many requests are left out of the baseline. Then
-/// `scheduled == runs + coalesced + cancelled` holds in the baseline itself, and since it holds in the
-/// counters at rest, it holds in the difference, whatever the reset raced with.
+/// Readers show what was counted since the baseline; the counters themselves are never written by a
+/// reset, and so no increment can be lost to it. What is in flight at that time will end after it:
+/// it must also be shown as scheduled after it, or the books would never balance again. So as many
+/// requests are left out of the baseline. Then `scheduled == runs + coalesced + cancelled` holds in
+/// the baseline itself, and since it holds in the counters at rest, it holds in the difference,
+/// whatever the reset raced with.
 ///
 /// The requests carried over are shown on the first CPUs that ever scheduled any.
 pub fn rebase(rows: &mut [Row]) {

@@ -93,8 +93,8 @@ pub trait Word {
 ///
 /// A histogram is reset by raising its epoch, a number that starts at 1. No other CPU writes to a
 /// `Cell`: its own CPU empties it when it records its first value of the new epoch, and until then
-/// readers, who compare the epochs, take it as empty. So a value belongs to exactly one epoch,
-/// the one that [`Cell::record`] was called with, and a reset can neither lose a later value nor keep
+/// readers, who compare the epochs, take it as empty. So a value belongs to exactly one epoch, the
+/// one that [`Cell::record`] was called with, and a reset can neither lose a later value nor keep
 /// an earlier one, however it races with recording.
 #[repr(C)]
 pub struct Cell<W> {
@@ -151,8 +151,8 @@ impl<W: Word> Cell<W> {
 /// that is not empty, both bounds inclusive, then `count`, `sum`, `min` and `max` (0 when empty).
 ///
 /// `count` is the sum of the lines above it, always. `epoch` must not change during the call. The
-/// sum, minimum and maximum are read first, so while values are being recorded the table may be ahead
-/// of them; at rest they agree.
+/// sum, minimum and maximum are read first, so while values are being recorded the table may be
+/// ahead of them; at rest they agree.
 pub fn write<'a, W, C, O>(out: &mut O, epoch: u64, cells: C) -> fmt::Result
 where
     W: Word + 'a,

@@ -6,8 +6,9 @@
 
 use core::fmt;
 
-/// Returns whether `name` can be one directory or file: not empty, not `.` or `..`, and of printable
-/// ASCII without spaces and slashes, so that `path.counter value` lines can be split at spaces.
+/// Returns whether `name` can be one directory or file: not empty, not `.` or `..`, and of
+/// printable ASCII without spaces and slashes, so that `path.counter value` lines can be split at
+/// spaces.
 pub(crate) fn is_component(name: &str) -> bool {
     !matches!(name, "" | "." | "..") && name.bytes().all(|b| b.is_ascii_graphic() && b != b'/')
 }

@@ -2,11 +2,11 @@
 
 //! The debugfs directories of all path sets, by module: `<module>/<device>/`.
 //!
-//! It exists for two reasons. The sets of a module share a directory, which is there as long as the first
-//! of them is made until the last is gone, and drivers have no good place to keep it. And a set
-//! may be leaked: then its files would outlive the code of the module that made them, and
-//! reading one would jump into nowhere. So when a module goes away, what it left behind in debugfs is
-//! removed before its memory is.
+//! It exists for two reasons. The sets of a module share a directory, which is there as long as the
+//! first of them is made until the last is gone, and drivers have no good place to keep it. And a
+//! set may be leaked: then its files would outlive the code of the module that made them, and
+//! reading one would jump into nowhere. So when a module goes away, what it left behind in debugfs
+//! is removed before its memory is.
 
 use kernel::{
     bindings,
@@ -22,14 +22,20 @@ use kernel::{
     types::Opaque, //
 };
 
-/// A directory or file of debugfs, possibly none at all or an error, which its functions take as well.
+/// A directory or file of debugfs, possibly none at all or an error, which its functions take as
+/// well.
 ///
 /// debugfs may be disabled, and drivers must work all the same; so no one looks.
+///
+/// # Invariants
+///
+/// It is null, an error pointer, or a dentry that debugfs made. Whether that was removed since is
+/// for its user to know: it says nothing about its life.
 #[derive(Clone, Copy)]
-pub(super) struct Dentry(pub(super) *mut bindings::dentry);
+pub(super) struct Dentry(*mut bindings::dentry);
 
-// SAFETY: It is an address; what is done with it is up to its owner. The functions of debugfs may be
-// called from any thread.
+// SAFETY: It is an address; what is done with it is up to its owner. The functions of debugfs may
+// be called from any thread.
 unsafe impl Send for Dentry {}
 
 // SAFETY: As above.
@@ -45,7 +51,13 @@ impl Dentry {
         let parent = parent.map_or(core::ptr::null_mut(), |parent| parent.0);
 
         // SAFETY: The name is copied; the parent is live, or an error, by the safety requirements.
+        // INVARIANT: It is what debugfs returned.
         Self(unsafe { bindings::debugfs_create_dir(name.as_char_ptr(), parent) })
+    }
+
+    /// Returns the address.
+    pub(super) fn as_raw(self) -> *mut bindings::dentry {
+        self.0
     }
 
     /// Removes it and all that is in it, and waits for those who are using any of the files.
@@ -82,8 +94,8 @@ struct State {
 }
 
 global_lock! {
-    // SAFETY: `Registry::new` initialises it, which runs when irqkit is loaded and before there is anyone who
-    // could make a set.
+    // SAFETY: `Registry::new` initialises it, which runs when irqkit is loaded and before there is
+    // anyone who could make a set.
     unsafe(uninit) static STATE: Mutex<State> = State {
         modules: KVec::new(),
         next_id: 1,
@@ -96,7 +108,8 @@ impl State {
         self.modules.retain(|dir| {
             let used = !dir.sets.is_empty();
             if !used {
-                // SAFETY: The directory is on the list, so it was not removed yet; now it leaves the list.
+                // SAFETY: The directory is on the list, so it was not removed yet; now it leaves
+                // the list.
                 unsafe { dir.dentry.remove() };
             }
             used
@@ -125,7 +138,8 @@ impl State {
 pub(super) struct SetId(u64);
 
 impl SetId {
-    /// Creates the directory `<module>/<device>`. Fails with `EEXIST` if the module has one of this name.
+    /// Creates the directory `<module>/<device>`. Fails with `EEXIST` if the module has one of this
+    /// name.
     ///
     /// It may sleep.
     pub(super) fn create<M: ModuleMetadata>(device: &CStr) -> Result<Self> {
@@ -189,8 +203,9 @@ impl SetId {
         state.find(self.0).map(|set| f(set.dentry))
     }
 
-    /// Removes the set's directory, unless its module's end already did, and waits for those who are using any of
-    /// its files. When this returns, no file of the set is being used, or ever will be.
+    /// Removes the set's directory, unless its module's end already did, and waits for those who
+    /// are using any of its files. When this returns, no file of the set is being used, or ever
+    /// will be.
     ///
     /// It may sleep.
     pub(super) fn remove(&self) {
@@ -212,8 +227,9 @@ fn remove(id: u64) {
         Some(dentry) => {
             // Not under the lock: it may take as long as a driver's slowest control file.
             //
-            // SAFETY: The set was on the list and not going, so it is not removed yet; having marked it, we
-            // are the only ones who do. Files are made under the lock in sets that are not going only.
+            // SAFETY: The set was on the list and not going, so it is not removed yet; having
+            // marked it, we are the only ones who do. Files are made under the lock in sets that
+            // are not going only.
             unsafe { dentry.remove() };
             STATE.lock().forget(id);
         }
@@ -305,7 +321,8 @@ impl Registry {
                 // SAFETY: `slot` is valid for writes.
                 unsafe { slot.write(block) };
 
-                // SAFETY: The block is initialised and pinned, and taken off the chain before it goes.
+                // SAFETY: The block is initialised and pinned, and taken off the chain before it
+                // goes.
                 to_result(unsafe { bindings::register_module_notifier(slot) })
             }),
         })

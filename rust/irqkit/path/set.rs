@@ -67,12 +67,13 @@ const FILES: [(&CStr, Own); 5] = [
 
 /// The paths of a device, in `/sys/kernel/debug/<module>/<device>/`.
 ///
-/// There are the files `version`, `stats`, `percpu`, `timing` and `reset`, a directory for each path with
-/// `wait_ns` and `run_ns`, and the driver's own [`Control`] files. `docs/design.md` has the format.
+/// There are the files `version`, `stats`, `percpu`, `timing` and `reset`, a directory for each
+/// path with `wait_ns` and `run_ns`, and the driver's own [`Control`] files. `docs/design.md` has
+/// the format.
 ///
-/// Dropping it removes the files and waits for those who are using them; it may sleep and must not be
-/// done by a control file's own actions. Its paths live on as long as someone holds them. Leaking it is
-/// sound: the files stay until the module that made it goes away.
+/// Dropping it removes the files and waits for those who are using them; it may sleep and must not
+/// be done by a control file's own actions. Its paths live on as long as someone holds them.
+/// Leaking it is sound: the files stay until the module that made it goes away.
 ///
 /// If debugfs is disabled, everything works except that no one can see it.
 pub struct PathSet {
@@ -121,8 +122,8 @@ impl PathSet {
     /// # Errors
     ///
     /// - `EEXIST`: there is a path or a file of this name.
-    /// - `EINVAL`: the name is empty, or has other than printable characters between single slashes,
-    ///   or has a dot.
+    /// - `EINVAL`: the name is empty, or has other than printable characters between single
+    ///   slashes, or has a dot.
     /// - `ENOMEM`.
     pub fn path(&self, kind: Kind, name: &CStr) -> Result<Arc<Path>> {
         if !names::is_path(name.to_str()?) {

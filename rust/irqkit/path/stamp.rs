@@ -56,8 +56,8 @@ impl Stamp {
         self.0.is_none()
     }
 
-    /// Returns the nanoseconds from `earlier` to `self`, or [`None`] if one of them is no time. Never
-    /// negative: 0 if `earlier` is the later one.
+    /// Returns the nanoseconds from `earlier` to `self`, or [`None`] if one of them is no time.
+    /// Never negative: 0 if `earlier` is the later one.
     #[inline]
     pub fn since(self, earlier: Self) -> Option<u64> {
         Some(self.0?.get().saturating_sub(earlier.0?.get()))
@@ -94,7 +94,8 @@ impl Cause {
         Self(Atomic::new(0))
     }
 
-    /// Puts `stamp` in. The latest one counts: what is left from a cause without effect is forgotten.
+    /// Puts `stamp` in. The latest one counts: what is left from a cause without effect is
+    /// forgotten.
     #[inline]
     pub fn set(&self, stamp: Stamp) {
         self.0.store(stamp.to_raw(), Relaxed);
@@ -151,16 +152,17 @@ impl Default for Serial {
 /// Whether a request to run is pending, and since when.
 ///
 /// One such cell belongs to each object that can be scheduled: a tasklet, an interrupt's thread, a
-/// work item. It is the truth about whether a request coalesces with an earlier one, because the kernel's own
-/// pending bits cannot be asked at the very moment at which a run begins. The protocol:
+/// work item. It is the truth about whether a request coalesces with an earlier one, because the
+/// kernel's own pending bits cannot be asked at the very moment at which a run begins. The
+/// protocol:
 ///
-/// 1. Whoever schedules calls [`super::Path::schedule`]. If it returns true, the object was idle, and
-///    it must now be queued (`tasklet_schedule()`, `IRQ_WAKE_THREAD`, …). Otherwise a
-///    request is pending already; its run begins after this call, and sees whatever was written
-///    before it.
+/// 1. Whoever schedules calls [`super::Path::schedule`]. If it returns true, the object was idle,
+///    and it must now be queued (`tasklet_schedule()`, `IRQ_WAKE_THREAD`, …). Otherwise a request
+///    is pending already; its run begins after this call, and sees whatever was written before it.
 /// 2. The run begins with [`super::Path::start`], before it looks at anything that schedulers
-///    write. Should it find no request, which happens when the kernel's pending bit was set again between
-///    clearing it and this call, then an earlier run has served it and there is nothing to do.
+///    write. Should it find no request, which happens when the kernel's pending bit was set again
+///    between clearing it and this call, then an earlier run has served it and there is nothing to
+///    do.
 pub struct Pending {
     /// 0: idle. Otherwise pending, since then in nanoseconds, or [`Pending::UNTIMED`].
     since: Atomic<u64>,
@@ -189,8 +191,8 @@ impl Pending {
 
     /// Makes a request, and returns whether it is the first one since the last run began.
     ///
-    /// Wait-free. If it is not the first, everything written before is seen by the run that takes the
-    /// pending one.
+    /// Wait-free. If it is not the first, everything written before is seen by the run that takes
+    /// the pending one.
     #[inline]
     pub(super) fn set(&self, stamp: Stamp) -> bool {
         let since = match stamp.to_raw() {
@@ -198,8 +200,9 @@ impl Pending {
             ns => ns,
         };
 
-        // A failed `cmpxchg` orders nothing by itself. With this barrier, and the one in `take`: either we
-        // see that the request was taken, or the one who takes it sees what we have written.
+        // A failed `cmpxchg` orders nothing by itself. With this barrier, and the one in `take`:
+        // either we see that the request was taken, or the one who takes it sees what we have
+        // written.
         barrier::smp_mb(barrier::Full);
         self.since.cmpxchg(0, since, Full).is_ok()
     }

@@ -2,11 +2,11 @@
 
 //! The files of a path set in debugfs.
 //!
-//! It is not made of [`kernel::debugfs`], whose files have no owner: closing one after its module was unloaded,
-//! which `debugfs_remove()` does not prevent, makes the kernel read the module's file operations from
-//! memory that is gone (`full_proxy_release()` in `fs/debugfs/file.c`). Here, the operations of all
-//! files stand in irqkit and irqkit is their owner. So an open file holds irqkit, and does not hold the
-//! driver: that can be unloaded, and then reads of the file fail with `EIO`.
+//! It is not made of [`kernel::debugfs`], whose files have no owner: closing one after its module
+//! was unloaded, which `debugfs_remove()` does not prevent, makes the kernel read the module's file
+//! operations from memory that is gone (`full_proxy_release()` in `fs/debugfs/file.c`). Here, the
+//! operations of all files stand in irqkit and irqkit is their owner. So an open file holds irqkit,
+//! and does not hold the driver: that can be unloaded, and then reads of the file fail with `EIO`.
 
 use kernel::{
     bindings,
@@ -94,7 +94,8 @@ impl Tree {
         }
     }
 
-    /// Creates the directory `path`, relative to the set's, and those above it, as far as they don't exist.
+    /// Creates the directory `path`, relative to the set's, and those above it, as far as they
+    /// don't exist.
     ///
     /// It may sleep.
     pub(super) fn dir(&mut self, path: &CStr) -> Result {
@@ -131,7 +132,8 @@ impl Tree {
             .map(|&(_, dir)| dir)
     }
 
-    /// Creates the file `name` in the directory `dir`, which was created by [`Tree::dir`], or in the set's.
+    /// Creates the file `name` in the directory `dir`, which was created by [`Tree::dir`], or in
+    /// the set's.
     ///
     /// It may sleep.
     pub(super) fn file(&mut self, dir: Option<&CStr>, name: &CStr, node: KBox<dyn Node>) -> Result {
@@ -168,16 +170,17 @@ impl Tree {
         self.root
             .with(|root| {
                 // SAFETY:
-                // - The root is not removed during this call, nor is any directory of the tree, by the type
-                //   invariant.
-                // - `data` is on the heap and will stay until after the root is removed: see `drop`.
-                // - The operations take a `File` as data, and may be used as long as irqkit is there, which
-                //   is the owner.
+                // - The root is not removed during this call, nor is any directory of the tree, by
+                //   the type invariant.
+                // - `data` is on the heap and will stay until after the root is removed: see
+                //   `drop`.
+                // - The operations take a `File` as data, and may be used as long as irqkit is
+                //   there, which is the owner.
                 unsafe {
                     bindings::debugfs_create_file_full(
                         name.as_char_ptr(),
                         mode,
-                        parent.unwrap_or(root).0,
+                        parent.unwrap_or(root).as_raw(),
                         data.cast_mut().cast(),
                         core::ptr::null(),
                         &operations.0,
@@ -190,7 +193,8 @@ impl Tree {
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        // Waits for those who are using any of the files. Only then do the fields go, with the files' data.
+        // Waits for those who are using any of the files. Only then do the fields go, with the
+        // files' data.
         self.root.remove();
     }
 }
@@ -245,7 +249,8 @@ unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file
     // SAFETY: The inode is valid; debugfs keeps the data of a file there.
     let data = unsafe { (*inode).i_private };
 
-    // SAFETY: The file is valid and not open yet. `show` takes a seq_file whose private data is this.
+    // SAFETY: The file is valid and not open yet. `show` takes a seq_file whose private data is
+    // this.
     unsafe { bindings::single_open(file, Some(show), data) }
 }
 
@@ -255,8 +260,8 @@ unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file
 ///
 /// `seq` must be valid and its private data a [`File`] that lives during the call.
 unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int {
-    // SAFETY: By the safety requirements: debugfs does not let a file be removed during an operation
-    // on it, and after that begins none.
+    // SAFETY: By the safety requirements: debugfs does not let a file be removed during an
+    // operation on it, and after that begins none.
     let file = unsafe { &*(*seq).private.cast::<File>() };
 
     // SAFETY: It is valid, and locked by the one who reads.
@@ -282,8 +287,8 @@ unsafe extern "C" fn write(
     // SAFETY: `single_open` left a seq_file in the file's private data.
     let seq = unsafe { (*file).private_data.cast::<bindings::seq_file>() };
 
-    // SAFETY: Its private data is a `File`, which debugfs does not let be removed meanwhile. `private` does not
-    // change while the file is open.
+    // SAFETY: Its private data is a `File`, which debugfs does not let be removed meanwhile.
+    // `private` does not change while the file is open.
     let file = unsafe { &*(*seq).private.cast::<File>() };
 
     match file.write(UserPtr::from_ptr(buffer.cast_mut().cast()), count) {
@@ -352,7 +357,8 @@ impl Limit {
         }
     }
 
-    /// Returns whether there may be another line. Racing writers may get a few more; no harm in that.
+    /// Returns whether there may be another line. Racing writers may get a few more; no harm in
+    /// that.
     fn allows(&self) -> bool {
         let second = Stamp::read().whole_seconds();
 
