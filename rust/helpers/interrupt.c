@@ -80,8 +80,13 @@ void irqkit_helper_tasklet_enable(struct tasklet_struct *t)
 	tasklet_enable(t);
 }
 
-/* Undoes every tasklet_disable() at once; the caller is the last user. */
-bool irqkit_helper_tasklet_enable_all(struct tasklet_struct *t)
+bool irqkit_helper_tasklet_is_disabled(struct tasklet_struct *t)
 {
-	return atomic_xchg(&t->count, 0) != 0;
+	return atomic_read(&t->count) != 0;
+}
+
+/* Undoes every tasklet_disable() at once; the caller is the last user. */
+void irqkit_helper_tasklet_enable_all(struct tasklet_struct *t)
+{
+	atomic_set_release(&t->count, 0);
 }

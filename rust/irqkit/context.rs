@@ -22,7 +22,8 @@
 //! [`Task`], and must not sleep all the same. `CONFIG_DEBUG_ATOMIC_SLEEP` finds those.
 //!
 //! While a path's `timing` is on, each entry compares the context that it sees with the one it
-//! promises, and counts a difference as the path's `context_mismatch`, which must stay 0.
+//! promises, and each exit from an [`Atomic`] one the CPU with that of the entry. A difference counts as the path's
+//! `context_mismatch`, which must stay 0.
 //!
 //! # Forced threading
 //!
@@ -47,8 +48,13 @@ use kernel::{
     }, //
 };
 
+use crate::path::Path;
+
 mod private {
     pub trait Sealed {
+        /// Whether the context stays on its CPU.
+        const PINNED: bool;
+
         /// Returns whether the current context is the one of this token.
         fn is_here() -> bool;
     }
@@ -76,7 +82,7 @@ pub trait Atomic: Context {
 }
 
 macro_rules! token {
-    ($(#[$doc:meta])* $token:ident, $flags:ident, $here:ident) => {
+    ($(#[$doc:meta])* $token:ident, $flags:ident, $pinned:literal, $here:ident) => {
         $(#[$doc])*
         ///
         /// # Invariants
@@ -100,6 +106,8 @@ macro_rules! token {
         }
 
         impl private::Sealed for $token<'_> {
+            const PINNED: bool = $pinned;
+
             #[inline]
             fn is_here() -> bool {
                 // SAFETY: It only reads the state of the current CPU and task.
@@ -121,18 +129,18 @@ macro_rules! token {
 token! {
     /// A hard interrupt handler: it may not sleep, and no softirq and no handler of the same interrupt
     /// runs on this CPU before it returns.
-    HardIrq, GFP_ATOMIC, in_hard_handler
+    HardIrq, GFP_ATOMIC, true, in_hard_handler
 }
 
 token! {
     /// A softirq, such as a tasklet: it may not sleep; hard interrupts may interrupt it, other
     /// softirqs of this CPU may not.
-    SoftIrq, GFP_ATOMIC, in_softirq_handler
+    SoftIrq, GFP_ATOMIC, true, in_softirq_handler
 }
 
 token! {
     /// A task, such as an interrupt's thread or a system call: it may sleep.
-    Task, GFP_KERNEL, may_sleep
+    Task, GFP_KERNEL, false, may_sleep
 }
 
 impl Atomic for HardIrq<'_> {}
@@ -141,12 +149,13 @@ impl Atomic for SoftIrq<'_> {}
 impl<'a> Task<'a> {
     /// The context of a callback of the PCI bus, such as `probe` and `unbind`.
     ///
-    /// The bus makes those in task context, and only they have a device with the
-    /// [`Core`] context, which ends with the callback and can't leave its thread.
+    /// The bus makes those in task context, and only they have a device with the [`Core`] context,
+    /// which can't leave its thread and whose lifetime stands for that one call. The token has the same.
     #[inline]
-    pub fn of_bus_callback(_dev: &'a pci::Device<Core<'_>>) -> Self {
-        // SAFETY: The PCI core calls drivers with the device's mutex held, in task context, and a
-        // `Device<Core>` is only borrowed to these calls.
+    pub fn of_bus_callback(_dev: &pci::Device<Core<'a>>) -> Self {
+        // SAFETY: The PCI core calls drivers with the device's mutex held, in task context. `'a` is
+        // the brand of such a call: callbacks are generic over it, and `Core` is invariant in it, so that
+        // nothing with it outlives the call.
         unsafe { Self::new() }
     }
 
@@ -176,6 +185,40 @@ impl<'a> Task<'a> {
     #[inline]
     pub fn sleep(self, delta: Delta) {
         fsleep(delta);
+    }
+}
+
+/// Looks out for a callback that is not where it was promised to be, if `path` is timed.
+///
+/// It looks when it is made, and for what stays on its CPU again when it is dropped.
+#[inline]
+pub(crate) fn watch<C: Context>(path: &Path) -> Watch<'_> {
+    if !path.timing() {
+        return Watch { entered: None };
+    }
+    if !C::is_here() {
+        path.context_mismatch();
+    }
+    Watch {
+        entered: C::PINNED.then(|| (path, CpuId::current().as_u32())),
+    }
+}
+
+/// What [`watch`] returns.
+#[must_use = "it looks again when it is dropped"]
+pub(crate) struct Watch<'a> {
+    /// The path, and the CPU on which it was entered.
+    entered: Option<(&'a Path, u32)>,
+}
+
+impl Drop for Watch<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some((path, cpu)) = self.entered {
+            if cpu != CpuId::current().as_u32() {
+                path.context_mismatch();
+            }
+        }
     }
 }
 

@@ -39,7 +39,7 @@ use kernel::{
 
 use crate::{
     context::{
-        is_here,
+        watch,
         SoftIrq,
         Task, //
     },
@@ -239,13 +239,15 @@ impl<T: TaskletHandler> PinnedDrop for Tasklet<T> {
     fn drop(self: Pin<&mut Self>) {
         // No guard borrows the tasklet any more. What is left of the count was forgotten, or is from its
         // creation; `tasklet_kill()` would wait for it for ever if a run is pending. So let it run,
-        // into nothing.
-        self.dying.store(true, Relaxed);
-        // SAFETY: By the type invariant it is initialised, and nobody else uses its count: this is
-        // the owner.
-        if !unsafe { irqkit_bindings::tasklet_enable_all(self.raw.get()) } {
-            // It was enabled: what is pending runs as it would have.
-            self.dying.store(false, Relaxed);
+        // into nothing. The callback sees `dying`, because it is ordered by the core's
+        // read-modify-write of the pending bit between its look at the count and the call.
+        //
+        // SAFETY: By the type invariant it is initialised.
+        if unsafe { irqkit_bindings::tasklet_is_disabled(self.raw.get()) } {
+            self.dying.store(true, Relaxed);
+            // SAFETY: By the type invariant it is initialised, and nobody else uses its count: this
+            // is the owner.
+            unsafe { irqkit_bindings::tasklet_enable_all(self.raw.get()) };
         }
 
         // SAFETY: By the type invariant it is initialised, and it is enabled, so that this ends.
@@ -290,9 +292,7 @@ unsafe extern "C" fn callback<T: TaskletHandler>(raw: *mut bindings::tasklet_str
         return;
     };
 
-    if tasklet.path.timing() && !is_here::<SoftIrq<'_>>() {
-        tasklet.path.context_mismatch();
-    }
+    let _watch = watch::<SoftIrq<'_>>(&tasklet.path);
     // SAFETY: Tasklets run in softirq context, which lasts until this function returns.
     let ctx = unsafe { SoftIrq::new() };
     tasklet.handler.run(ctx, &mut run);

@@ -17,7 +17,6 @@ use kernel::{
         new_spinlock_irq,
         Arc,
         Mutex,
-        MutexGuard,
         SpinLockIrq, //
     },
     task, //
@@ -46,7 +45,7 @@ struct State {
 ///
 /// - While `state.registered`, `irq` is a line that we have an action on, and it has been disabled by us
 ///   `state.disabled` times more than enabled.
-/// - `state.registered` becomes false with both `hint` and `state` locked, and while it is true, the
+/// - `state.registered` becomes false with `waiters`, `hint` and `state` locked, and while it is true, the
 ///   line's affinity hint is the mask in `hint`, if that was ever set.
 #[pin_data]
 pub struct Line {
@@ -54,8 +53,12 @@ pub struct Line {
     shared: bool,
     #[pin]
     state: SpinLockIrq<State>,
-    /// The mask that the irq core keeps a pointer to. Locked by everything that must not sleep through
-    /// the end of the registration.
+    /// Locked by those who wait for the handlers, so that the registration does not end meanwhile. The
+    /// handlers don't lock it, or they would wait for one another; in front of `hint` and `state`.
+    #[pin]
+    waiters: Mutex<()>,
+    /// The mask that the irq core keeps a pointer to. Locked by those who look at the line, so that the
+    /// registration does not end meanwhile. Nobody waits for a handler with it locked; in front of `state`.
     #[pin]
     hint: Mutex<Option<KBox<CpuList>>>,
     /// The thread that is running the thread handler, or 0.
@@ -77,6 +80,7 @@ impl Line {
                     },
                     "irqkit::irq::Line::state"
                 ),
+                waiters <- new_mutex!((), "irqkit::irq::Line::waiters"),
                 hint <- new_mutex!(None, "irqkit::irq::Line::hint"),
                 thread: Atomic::new(0),
             }),
@@ -96,6 +100,7 @@ impl Line {
 
     /// The interrupt is about to be freed: takes back all that was done to the line.
     pub(super) fn end(&self) {
+        let _waiters = self.waiters.lock();
         let mut hint = self.hint.lock();
 
         {
@@ -109,7 +114,7 @@ impl Line {
                 unsafe { bindings::enable_irq(self.irq) };
             }
             state.disabled = 0;
-            // INVARIANT: Both are locked.
+            // INVARIANT: All three are locked.
             state.registered = false;
         }
 
@@ -136,28 +141,29 @@ impl Line {
         self.shared
     }
 
-    /// Locks what must not sleep through the end of the registration.
-    ///
-    /// # Errors
-    ///
-    /// [`ENODEV`] if it has ended.
-    fn lock(&self) -> Result<MutexGuard<'_, Option<KBox<CpuList>>>> {
-        let hint = self.hint.lock();
-
+    /// Fails if the registration has ended, which it does not while the caller has `waiters` or `hint`
+    /// locked.
+    fn check(&self) -> Result {
         if self.state.lock().registered {
-            Ok(hint)
+            Ok(())
         } else {
             Err(ENODEV)
         }
     }
 
-    /// Fails in the thread that the caller is about to wait for.
-    fn check_wait(&self) -> Result {
+    /// Waits until neither handler is running, after `prepare`.
+    fn wait<R>(&self, prepare: impl FnOnce() -> Result<R>) -> Result<R> {
+        // The thread would wait for itself.
         if self.thread.load(Relaxed) == task::Task::current_raw() as usize {
-            Err(EDEADLK)
-        } else {
-            Ok(())
+            return Err(EDEADLK);
         }
+
+        let _waiters = self.waiters.lock();
+        self.check()?;
+        let ret = prepare()?;
+        // SAFETY: `waiters` is locked, so the registration does not end, and `irq` stays valid.
+        unsafe { bindings::synchronize_irq(self.irq) };
+        Ok(ret)
     }
 
     /// Disables the interrupt until the guard is dropped, and waits until neither of its handlers is
@@ -170,14 +176,7 @@ impl Line {
     /// [`ENODEV`] if the registration has ended, [`EDEADLK`] in the interrupt's own thread, which
     /// would wait for itself.
     pub fn disable(&self, _task: Task<'_>) -> Result<Disabled<'_>> {
-        self.check_wait()?;
-
-        let _hint = self.lock()?;
-        let guard = self.disable_nosync()?;
-        // SAFETY: `hint` is locked, so the registration does not end, and `irq` stays valid.
-        unsafe { bindings::synchronize_irq(self.irq) };
-
-        Ok(guard)
+        self.wait(|| self.disable_nosync())
     }
 
     /// Disables the interrupt until the guard is dropped. Handlers that are running go on. Guards
@@ -212,13 +211,7 @@ impl Line {
     ///
     /// As [`Line::disable`].
     pub fn synchronize(&self, _task: Task<'_>) -> Result {
-        self.check_wait()?;
-
-        let _hint = self.lock()?;
-        // SAFETY: `hint` is locked, so the registration does not end, and `irq` stays valid.
-        unsafe { bindings::synchronize_irq(self.irq) };
-
-        Ok(())
+        self.wait(|| Ok(()))
     }
 
     /// Moves the interrupt to `cpus`, and tells user space (`/proc/irq/N/affinity_hint`) that it should stay
@@ -257,7 +250,8 @@ impl Line {
         let cpus = cpus.map(|cpus| KBox::new(cpus, GFP_KERNEL)).transpose()?;
         let mask = cpus.as_ref().map_or(ptr::null(), |cpus| cpus.as_raw());
 
-        let mut hint = self.lock()?;
+        let mut hint = self.hint.lock();
+        self.check()?;
         // SAFETY: `hint` is locked, so the line stays ours during the call. The mask is kept in `hint` until the
         // core has forgotten it, which it does under its own lock, in a later call of this function or in
         // `end`.
@@ -279,7 +273,8 @@ impl Line {
     ///
     /// [`ENODEV`] if the registration has ended, [`ENOMEM`].
     pub fn affinity(&self, _task: Task<'_>) -> Result<CpuList> {
-        let _hint = self.lock()?;
+        let _hint = self.hint.lock();
+        self.check()?;
 
         // SAFETY: `hint` is locked, so the registration does not end, and the line's descriptor stays
         // valid; the mask is part of it.
@@ -292,7 +287,8 @@ impl Line {
     ///
     /// [`ENODEV`] if the registration has ended, [`ENOMEM`].
     pub fn effective_affinity(&self, _task: Task<'_>) -> Result<CpuList> {
-        let _hint = self.lock()?;
+        let _hint = self.hint.lock();
+        self.check()?;
 
         // SAFETY: `hint` is locked, so the registration does not end, and the line's descriptor stays
         // valid; the mask is part of it.

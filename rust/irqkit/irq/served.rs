@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     context::{
-        is_here,
+        watch,
         HardIrq,
         Task, //
     },
@@ -74,25 +74,6 @@ pub(super) mod private {
 }
 use private::Kind;
 
-/// Counts the entry of a hard handler.
-#[inline]
-fn arrive<'a>(path: &'a Path, serial: &'a Serial) -> Run<'a> {
-    let run = path.arrive(serial, Stamp::NONE);
-
-    if path.timing() && !is_here::<HardIrq<'_>>() {
-        path.context_mismatch();
-    }
-    run
-}
-
-/// Checks the entry of a thread handler.
-#[inline]
-fn check_thread(path: &Path) {
-    if path.timing() && !is_here::<Task<'_>>() {
-        path.context_mismatch();
-    }
-}
-
 /// An interrupt that is handled by its hard handler alone.
 #[pin_data]
 pub struct Plain<T: Handler> {
@@ -103,10 +84,7 @@ pub struct Plain<T: Handler> {
 }
 
 impl<T: Handler> Plain<T> {
-    pub(super) fn new<E>(
-        path: Arc<Path>,
-        handler: impl PinInit<T, E>,
-    ) -> impl PinInit<Self, Error>
+    pub(super) fn new<E>(path: Arc<Path>, handler: impl PinInit<T, E>) -> impl PinInit<Self, Error>
     where
         Error: From<E>,
     {
@@ -124,7 +102,8 @@ impl<T: Handler> Kind for Plain<T> {
 
     #[inline]
     unsafe fn hard(&self, _line: &Line) -> bindings::irqreturn_t {
-        let mut run = arrive(&self.path, &self.serial);
+        let mut run = self.path.arrive(&self.serial, Stamp::NONE);
+        let _watch = watch::<HardIrq<'_>>(&self.path);
         // SAFETY: By the safety requirements this is a hard handler, which `ctx` does not outlive.
         let ctx = unsafe { HardIrq::new() };
 
@@ -198,7 +177,8 @@ impl<T: ThreadedHandler> Kind for Threaded<T> {
 
     #[inline]
     unsafe fn hard(&self, line: &Line) -> bindings::irqreturn_t {
-        let mut run = arrive(&self.hard, &self.serial);
+        let mut run = self.hard.arrive(&self.serial, Stamp::NONE);
+        let _watch = watch::<HardIrq<'_>>(&self.hard);
         // SAFETY: By the safety requirements this is a hard handler, which `ctx` does not outlive.
         let ctx = unsafe { HardIrq::new() };
 
@@ -229,15 +209,17 @@ impl<T: ThreadedHandler> Kind for Threaded<T> {
             return bindings::irqreturn::IRQ_HANDLED;
         };
 
-        check_thread(&self.thread);
+        // What the hard handler has masked by now has asked for this run, which started after that.
+        let masked = self.masked.xchg(false, Full);
+        let _watch = watch::<Task<'_>>(&self.thread);
         // SAFETY: By the safety requirements this is an irq thread, which `task` does not outlive.
         let task = unsafe { Task::new() };
         let ret = line.in_thread(|| self.handler.handle_threaded(task, &mut run));
         drop(run);
 
-        if self.masked.xchg(false, Full) {
+        if masked {
             // SAFETY: By the safety requirements this is a handler of the line; whoever set `masked`
-            // has disabled it, and nobody else has enabled it since.
+            // has disabled it, and it is for us alone to enable it, because we have reset `masked`.
             unsafe { line.enable_in_thread() };
         }
         ret.as_raw()
@@ -260,10 +242,7 @@ pub struct ThreadOnly<T: ThreadHandler> {
 }
 
 impl<T: ThreadHandler> ThreadOnly<T> {
-    pub(super) fn new<E>(
-        path: Arc<Path>,
-        handler: impl PinInit<T, E>,
-    ) -> impl PinInit<Self, Error>
+    pub(super) fn new<E>(path: Arc<Path>, handler: impl PinInit<T, E>) -> impl PinInit<Self, Error>
     where
         Error: From<E>,
     {
@@ -286,7 +265,7 @@ impl<T: ThreadHandler> Kind for ThreadOnly<T> {
     unsafe fn thread(&self, line: &Line) -> bindings::irqreturn_t {
         let mut run = self.path.arrive(&self.serial, Stamp::NONE);
 
-        check_thread(&self.path);
+        let _watch = watch::<Task<'_>>(&self.path);
         // SAFETY: By the safety requirements this is an irq thread, which `task` does not outlive.
         let task = unsafe { Task::new() };
         line.in_thread(|| self.handler.handle_threaded(task, &mut run))
