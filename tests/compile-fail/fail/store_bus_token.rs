@@ -11,6 +11,6 @@ use kernel::{
 pub struct Data<'bound>(pub Option<Task<'bound>>, pub &'bound u32);
 
 pub fn probe<'bound>(pdev: &'bound pci::Device<Core<'_>>, kept: &mut Data<'bound>) {
-    kept.0 = Some(Task::of_bus_callback(pdev)); //~ ERROR - lifetime may not live long enough
+    kept.0 = Some(Task::of_bus_callback(pdev)); //~ ERROR E0621 explicit lifetime required
     let _ = (Task::of_bus_callback(pdev), &kept.0);
 }
