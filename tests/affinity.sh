@@ -5,6 +5,7 @@
 # smp_affinity and smp_affinity_list: what is written is read back, and interrupts go there, with
 # all that they are handed to.
 
+# shellcheck source=tests/lib/edu.sh
 . "$(dirname "$0")/lib/edu.sh"
 plan 17
 

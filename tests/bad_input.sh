@@ -5,6 +5,7 @@
 # What no file may take: each refusal has its error number and one line in the log, changes
 # nothing, and leaves all working.
 
+# shellcheck source=tests/lib/edu.sh
 . "$(dirname "$0")/lib/edu.sh"
 
 # file errno text; the text may be empty, and \x00 and the like are given as they are.

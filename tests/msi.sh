@@ -4,12 +4,13 @@
 #
 # The parameter irq_mode, and what MSI is like: edge triggered, a line of one's own.
 
+# shellcheck source=tests/lib/edu.sh
 . "$(dirname "$0")/lib/edu.sh"
 plan 16
 
 load irq_mode=msi
 for device in $edu0 $edu1 $edu2; do
-	check "$device has a message" test -d "$pci/$device/msi_irqs/$(irq_of "$device")"
+	check "$device has a message" test -e "$pci/$device/msi_irqs/$(irq_of "$device")"
 done
 assert_match "the message is edge triggered" "edge" "$(grep "^ *$(irq_of $edu2):" /proc/interrupts)"
 assert_eq "no two devices share a message" 3 \

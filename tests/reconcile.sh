@@ -6,6 +6,7 @@
 # Every way of handing interrupts on, against the kernel's own counts: the interrupt's row in
 # /proc/interrupts and the rows HI and TASKLET of /proc/softirqs. Equal, not nearly.
 
+# shellcheck source=tests/lib/edu.sh
 . "$(dirname "$0")/lib/edu.sh"
 plan 46
 

@@ -5,6 +5,7 @@
 # The IRQ thread: it is a task of its own, allocates with GFP_KERNEL, takes a mutex and sleeps, in a
 # journal that is kept anew for each run. The debug kernel would complain if any of it were wrong.
 
+# shellcheck source=tests/lib/edu.sh
 . "$(dirname "$0")/lib/edu.sh"
 plan 10
 

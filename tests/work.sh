@@ -6,6 +6,7 @@
 # The device's real work, whose end it tells by an interrupt: factorials and DMA, under INTx and
 # under MSI, whatever way interrupts are handed on.
 
+# shellcheck source=tests/lib/edu.sh
 . "$(dirname "$0")/lib/edu.sh"
 plan 33
 

@@ -4,6 +4,7 @@
 # What the guest tests of rust_irq_demo share. Source it from a test in tests/; it sources ktap.sh.
 #
 #   load [PARAM...]      loads the driver (afresh if it is loaded), all devices bound
+#   load_pair [PARAM...] the same, with the first two devices on their INTx line and the third on MSI
 #   unload               removes it
 #   edu DEVICE FILE      the path of a file of a device in debugfs
 #   counter DEVICE NAME  one counter, such as hardirq.runs
@@ -38,6 +39,16 @@ unload() {
 
 load() {
 	unload && modprobe "$driver" "$@"
+}
+
+# By the kernel's own switch: a driver that may choose takes MSI where it can.
+load_pair() {
+	local device status=0
+	unload
+	for device in $edu0 $edu1; do echo 0 >$pci/$device/msi_bus; done
+	modprobe "$driver" "$@" || status=$?
+	for device in $edu0 $edu1; do echo 1 >$pci/$device/msi_bus; done
+	return $status
 }
 
 counter() { awk -v name="$2" '$1 == name { print $2; found = 1 } END { exit !found }' "$debugfs/$1/stats"; }
@@ -95,12 +106,13 @@ histograms_agree() {
 	for path in hardirq thread tasklet tasklet_hi; do
 		runs=$(counter "$device" "$path.runs")
 		for which in wait_ns run_ns; do
-			awk -v runs="$runs" -v what="$device $path/$which" '
+			awk -v runs="$runs" -v what="$device $path/$which" -v some="$([ $path/$which != hardirq/wait_ns ] || echo 1)" '
 				NF == 3 { sum += $3; next }
 				{ total[$1] = $2 }
 				END {
 					if (sum + 0 != total["count"]) { print what ": the buckets hold " sum + 0 ", count is " total["count"]; exit 1 }
-					if (runs != total["count"]) { print what ": count is " total["count"] ", runs " runs; exit 1 }
+					# How long it waited is known of the interrupts that were raised by a trigger.
+					if (some ? runs < total["count"] : runs != total["count"]) { print what ": count is " total["count"] ", runs " runs; exit 1 }
 					if (total["min"] > total["max"]) { print what ": min is above max"; exit 1 }
 				}' "$debugfs/$device/$path/$which" || return 1
 		done

@@ -47,8 +47,11 @@ feed_of() { [ "$1" = kunit ] || feed "$2"; }
 
 # Boots a guest and has it run the files, again after one that took the guest down with it.
 run_files() {
-	local kind=$1 devices=$2 cpus=$3 runner=$4 status err file
-	shift 4
+	local kind=$1 needs=$2 runner=$3 devices cpus threads status err file accel=${LAB_ACCEL:-}
+	shift 3
+	IFS='|' read -r devices cpus threads <<<"$needs"
+	# What patches code that runs on another CPU at that moment is beyond QEMU's threads.
+	if [ "$threads" = single ] && [ -z "$accel" ] && ! can_kvm; then accel=tcg,thread=single; fi
 	while [ $# -gt 0 ]; do
 		boot=$((boot + 1))
 		err=$logs/boot-$boot.err
@@ -56,7 +59,7 @@ run_files() {
 		interrupted=
 		status=0
 		exec 6< <(
-			LAB_KERNEL=$run_kernel LAB_DEVICES=$devices LAB_CPUS=$cpus LAB_CONSOLE=$logs/boot-$boot.console \
+			LAB_KERNEL=$run_kernel LAB_DEVICES=$devices LAB_CPUS=$cpus LAB_ACCEL=$accel LAB_CONSOLE=$logs/boot-$boot.console \
 				"$TOP/scripts/lab" "$runner $*" 2>"$err" </dev/null
 			echo "$?" >"$logs/boot-$boot.status"
 		)
@@ -81,7 +84,12 @@ boot=0
 test_interrupted_ms=0
 
 # What must be the same for tests that share a boot.
-needs_of() { echo "$(header "$1" devices | head -n 1)|$(header "$1" cpus | head -n 1)"; }
+needs_of() {
+	local what
+	for what in devices cpus threads; do
+		printf '%s|' "$(header "$1" "$what" | head -n 1)"
+	done
+}
 
 # Guest tests, those with the same needs in one boot.
 run_guest() {
@@ -105,7 +113,7 @@ run_guest() {
 				;;
 			esac
 		done
-		[ ${#group[@]} -eq 0 ] || run_files guest "${need%|*}" "${need#*|}" run-tests "${group[@]}"
+		[ ${#group[@]} -eq 0 ] || run_files guest "$need" run-tests "${group[@]}"
 	done
 }
 
@@ -141,5 +149,5 @@ run_kunit() {
 	run_kernel=$kunit_kernel
 	# Suites in modules run only if the kernel was told so when it booted.
 	export LAB_APPEND="$LAB_APPEND kunit.autorun=1"
-	run_files kunit edu-msi 2 run-kunit "$@"
+	run_files kunit "edu-msi|2||" run-kunit "$@"
 }

@@ -73,8 +73,7 @@ pub fn run(intx: &[String], msi: &[String], interrupts: u64) -> Result<Report> {
     let (factorials, dmas) = work(&devices)?;
     let end = Snapshot::take(&devices)?;
 
-    books::with_the_kernel(&mut books, "all", &devices, &start, &end)?;
-    books::of_the_unhandled(&mut books, &devices)?;
+    books::with_the_kernel(&mut books, books::WHOLE, &devices, &start, &end)?;
 
     let mut reports = Vec::new();
     for ((device, factorial), dma) in devices.iter().zip(factorials).zip(dmas) {
@@ -90,7 +89,7 @@ pub fn run(intx: &[String], msi: &[String], interrupts: u64) -> Result<Report> {
             dma,
             paths: paths(device)?,
         };
-        books::of_the_paths(&mut books, &report)
+        books::of_the_paths(&mut books, &report, interrupts * WAYS.len() as u64)
             .with_context(|| format!("the books of {}", device.address))?;
         reports.push(report);
     }

@@ -3,6 +3,7 @@
 //! What the user sees.
 
 use crate::{
+    books::WHOLE,
     edu::{
         Edu,
         Mode, //
@@ -158,9 +159,9 @@ pub fn paths(report: &Report) {
         }
     }
     println!(
-        "\n  hardirq waits from the write that raised the interrupt to the handler's start; on a\n  \
-         shared line it also runs for the other device's interrupts, and says NONE to them.\n  \
-         thread and tasklets wait from there on, too: what they waited includes the hard handler."
+        "\n  All wait from the write that made the device interrupt, so a thread's or tasklet's wait\n  \
+         has the hard handler in it. On a shared line the hard handler also runs for the other\n  \
+         device's interrupts, and says NONE: such runs have no items and no wait."
     );
 }
 
@@ -168,7 +169,7 @@ pub fn books(report: &Report) {
     println!("\nThe books: what the driver counted, and what the kernel counted on its own");
     println!("  {:<34} {:>9}   {:>9}  where", "driver", "", "kernel");
     for comparison in report.comparisons.iter().filter(|comparison| {
-        comparison.during == "all" && comparison.right_is.starts_with("/proc/")
+        comparison.during == WHOLE && comparison.right_is.starts_with("/proc/")
     }) {
         println!(
             "  {:<34} {:>9} {} {:>9}  {}",

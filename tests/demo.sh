@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# lab-devices: edu2-intx+edu-msi
+# lab-timeout: 120
+#
+# The program behind `make demo`, and the report it writes. Whether it would see books that don't
+# agree is asked as well.
+
+# shellcheck source=tests/lib/edu.sh
+. "$(dirname "$0")/lib/edu.sh"
+plan 9
+
+demo=/lab/build/tools/release/irq-demo
+report=$(mktemp)
+on_exit rm -f "$report"
+on_exit sh -c "echo 1 >$pci/$edu0/msi_bus; echo 1 >$pci/$edu1/msi_bus"
+
+check "the demo runs, and its books agree" $demo --interrupts 100 --intx $edu0 --intx $edu1 --msi $edu2 --report "$report"
+ask() { python3 -c "import json; report = json.load(open('$report')); print($1)"; }
+assert_eq "the report says so" True "$(ask "report['reconciled']")"
+assert_eq "and its schema" 1 "$(ask "report['schema']")"
+assert_eq "both sides of each comparison are in it" True \
+	"$(ask "all(c['left'] == c['right'] and c['equal'] for c in report['comparisons']) and len(report['comparisons']) > 100")"
+assert_eq "all counters of all paths" "3 12 True" \
+	"$(ask "len(report['devices']), sum(len(d['paths']) for d in report['devices']), all(len(p['counters']) >= 7 for d in report['devices'] for p in d['paths'])" | tr -d '(),')"
+assert_eq "histograms that add up" True \
+	"$(ask "all(sum(b['count'] for b in p[h]['buckets']) == p[h]['count'] and (p[h]['count'] == p['counters']['runs'] or (p['name'], h) == ('hardirq', 'wait_ns')) for d in report['devices'] for p in d['paths'] for h in ('wait_ns', 'run_ns'))")"
+
+# Somebody else raises interrupts meanwhile: the counts are no longer what was asked for.
+(while :; do echo "1 paced" >"$debugfs/$edu2/trigger" || sleep 0.1; done) 2>/dev/null &
+meddler=$!
+on_exit sh -c "kill $meddler 2>/dev/null || :"
+check_fails "the demo fails when a count is not right" $demo --interrupts 400 --intx $edu0 --intx $edu1 --msi $edu2 --report "$report"
+assert_eq "and the report says so" False "$(ask "report['reconciled']")"
+kill $meddler
+
+output=$($demo --intx 0000:00:1f.7 2>&1) && output="it ran"
+assert_match "a device that is not there gets a clear error" "is there a device 0000:00:1f.7" "$output"

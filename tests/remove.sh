@@ -1,0 +1,85 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# lab-devices: edu2-intx+edu-msi
+# lab-timeout: 180
+#
+# Unbind, hot-unplug and rmmod while interrupts, all their deferrals, a storm, DMA and readers are
+# under way. Whoever waits for the device is told; nothing runs late; nothing stays behind. What
+# would be wrong shows in the kernel's log, which the test's runner reads.
+
+# shellcheck source=tests/lib/edu.sh
+. "$(dirname "$0")/lib/edu.sh"
+plan 26
+
+fire_pids=()
+# Keeps a device as busy as it gets, until it is gone.
+fire() {
+	local device=$1 files=$debugfs/$1
+	echo all >"$files/defer"
+	echo 1 >"$files/timing"
+	(while [ -e "$files" ] && echo "100000 burst" >"$files/trigger"; do :; done) 2>/dev/null &
+	fire_pids+=($!)
+	(while [ -e "$files" ] && echo "12" >"$files/factorial"; do :; done) 2>/dev/null &
+	fire_pids+=($!)
+	(while [ -e "$files" ] && echo "roundtrip 4095" >"$files/dma"; do :; done) 2>/dev/null &
+	fire_pids+=($!)
+	(while cat "$files/stats" "$files"/*/wait_ns; do :; done) >/dev/null 2>&1 &
+	fire_pids+=($!)
+}
+cease() {
+	local pid
+	for pid in "${fire_pids[@]}"; do
+		wait_for 20 sh -c "! kill -0 $pid 2>/dev/null" || return 1
+	done
+	wait "${fire_pids[@]}" 2>/dev/null
+	fire_pids=()
+}
+busy() { [ "$(counter "$1" tasklet.runs)" -gt 200 ]; }
+gone() { [ ! -e "$debugfs/$1" ]; }
+in_interrupts() { grep -c "$driver" /proc/interrupts || :; }
+alive() {
+	wait_for 10 test -e "$debugfs/$1" && timeout 30 sh -c "echo '20 paced' >$debugfs/$1/trigger"
+}
+
+# $1 unbinds $2 under fire, several times.
+for device in $edu0 $edu2; do
+	load irq_mode=auto
+	fire $device
+	check "$device is under fire" wait_for 20 busy $device
+	check "unbind returns" timeout 60 sh -c "echo $device >/sys/bus/pci/drivers/$driver/unbind"
+	check "its files are gone" gone $device
+	check "those who used them have ended" cease
+	check "bind brings it back" sh -c "echo $device >/sys/bus/pci/drivers/$driver/bind"
+	check "and it works" alive $device
+done
+
+# A storm at the same time, under INTx: the pin is masked when the device goes.
+load irq_mode=intx
+fire $edu0
+echo "noack 10000" >"$(edu $edu0 storm)"
+check "a storm is contained" wait_for 20 sh -c "grep -q 'state masked' $(edu $edu0 storm)"
+check "unbind in the middle of it returns" timeout 60 sh -c "echo $edu0 >/sys/bus/pci/drivers/$driver/unbind"
+check "those who used it have ended" cease
+check "the other user of the line goes on" alive $edu1
+check "bind brings it back" sh -c "echo $edu0 >/sys/bus/pci/drivers/$driver/bind"
+check "with its pin not masked any more" alive $edu0
+
+# The device itself goes.
+load irq_mode=auto
+fire $edu2
+check "the device to unplug is under fire" wait_for 20 busy $edu2
+qmp device_del id=edu2
+check "it goes" wait_for 30 test ! -e $pci/$edu2
+check "those who used it have ended" cease
+check "its files are gone" gone $edu2
+qmp device_add driver=edu id=edu2 addr=5
+check "another in its place is bound, and works" alive $edu2
+
+# The module goes, with all devices under fire.
+fire $edu0
+fire $edu1
+fire $edu2
+wait_for 20 busy $edu2
+check "rmmod returns" timeout 60 modprobe -r $driver
+check "those who used it have ended" cease
+assert_eq "no handler is left in /proc/interrupts" 0 "$(in_interrupts)"

@@ -1,0 +1,64 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# lab-devices: edu2-intx+edu-msi
+# lab-timeout: 120
+#
+# Interrupt storms: a source that is never acknowledged, and one that is but never stops. Each is
+# found, masked, polled at a bounded rate and released when it is calm, is logged once, and nothing
+# is lost; the other user of a shared line goes on meanwhile.
+
+# shellcheck source=tests/lib/edu.sh
+. "$(dirname "$0")/lib/edu.sh"
+plan 35
+
+state_is() { [ "$(field "$1" storm state)" = "$2" ]; }
+episode_begun() { [ "$(field "$1" storm episodes)" -gt "$2" ]; }
+storm_lines() { driver_log | grep -c "$1.*interrupt storm" || :; }
+
+# One episode of $2 on $1, whose reason should be $3; with $4, the device that shares the line.
+episode() {
+	local device=$1 source=$2 reason=$3 other=${4:-} before polls
+	local name="$2 on $1"
+
+	mark_log
+	before=$(field "$device" storm episodes)
+	polls=$(field "$device" storm polls)
+	check "$name: starts" sh -c "echo $source 3000 >$(edu "$device" storm)"
+	check "$name: is found" wait_for 10 episode_begun "$device" "$before"
+	assert_eq "$name: for this reason" "$reason" "$(field "$device" storm reason)"
+	write_errno "$name: only one at a time" EBUSY "$(edu "$device" storm)" "ack 10"
+
+	if [ -n "$other" ]; then
+		check "$name: the other user of the line goes on" timeout 30 sh -c "echo '50 paced' >$(edu "$other" trigger)"
+		assert_eq "$name: and has its 50 interrupts" 50 \
+			$(($(counter "$other" hardirq.handled) + $(counter "$other" hardirq.wake_thread) - ${other_before:-0}))
+		other_before=$(($(counter "$other" hardirq.handled) + $(counter "$other" hardirq.wake_thread)))
+	fi
+
+	check "$name: is released when it is over" wait_for 30 state_is "$device" calm
+	assert_le "$name: is polled at most once a millisecond" $((5000 + 1000)) $(($(field "$device" storm polls) - polls))
+	assert_eq "$name: is logged once an episode" $(($(field "$device" storm episodes) - before)) "$(storm_lines "$device")"
+	check "$name: interrupts are served afterwards" timeout 30 sh -c "echo '20 paced' >$(edu "$device" trigger)"
+	settle "$device"
+}
+
+load_pair storm_limit=2000
+for device in $edu0 $edu1 $edu2; do
+	echo 1 >"$(edu $device timing)"
+done
+assert_eq "the parameter storm_limit is heard" 2000 "$(cat "$(edu $edu0 storm_limit)")"
+
+episode $edu0 noack unacknowledged $edu1
+episode $edu2 noack unacknowledged
+echo none >"$(edu $edu2 defer)"
+episode $edu2 ack rate
+
+assert_eq "the kernel disabled no line" 0 "$(dmesg | grep -c 'nobody cared' || :)"
+
+# Called off from outside, long before its time.
+echo "noack 60000" >"$(edu $edu2 storm)"
+wait_for 10 state_is $edu2 masked
+echo stop >"$(edu $edu2 storm)"
+check "a storm that is called off is over at once" wait_for 20 state_is $edu2 calm
+
+sound $edu0 $edu1 $edu2
