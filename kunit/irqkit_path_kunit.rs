@@ -436,7 +436,14 @@ napi/rx0.overlap 0\n"
 
         on_cpus(&cpus, |_| {
             tables.with_irqs_off(|table| {
-                for value in [0, 3, 9, histogram::LAST_LOW - 1, histogram::LAST_LOW, 1 << 62] {
+                for value in [
+                    0,
+                    3,
+                    9,
+                    histogram::LAST_LOW - 1,
+                    histogram::LAST_LOW,
+                    1 << 62,
+                ] {
                     table.0.record(1, value);
                 }
             });

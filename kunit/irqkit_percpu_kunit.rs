@@ -172,7 +172,8 @@ mod tests {
         on_cpus(&cpus, |cpu| {
             for _ in 0..1000 {
                 let mine = u64::from(cpu.as_u32());
-                let with = values.with(|value| *value == mine && CpuId::current().as_u32() == cpu.as_u32());
+                let with = values
+                    .with(|value| *value == mine && CpuId::current().as_u32() == cpu.as_u32());
                 let off = values.with_irqs_off(|value| *value == mine);
                 let counter = if with && off { &right } else { &wrong };
 

@@ -91,10 +91,7 @@ mod tests {
         state: State,
         body: F,
     ) -> Result<Pin<KBox<Tasklet<Handler<F>>>>> {
-        KBox::pin_init(
-            Tasklet::new(Handler(body), path.clone(), state),
-            GFP_KERNEL,
-        )
+        KBox::pin_init(Tasklet::new(Handler(body), path.clone(), state), GFP_KERNEL)
     }
 
     /// A number that handlers and tests share.
@@ -175,7 +172,10 @@ mod tests {
         let ran = until(|| runs.load(Relaxed) != 0);
         let again = t.schedule(Stamp::NONE);
         drop(t);
-        let stats = books.stats("tasklet", ["scheduled", "coalesced", "runs", "items", "cancelled"])?;
+        let stats = books.stats(
+            "tasklet",
+            ["scheduled", "coalesced", "runs", "items", "cancelled"],
+        )?;
         let runs = runs.load(Relaxed);
         drop(books);
 
@@ -310,7 +310,14 @@ mod tests {
 
         let [scheduled, coalesced, runs, cancelled, overlap, mismatch] = books.stats(
             "tasklet",
-            ["scheduled", "coalesced", "runs", "cancelled", "overlap", "context_mismatch"],
+            [
+                "scheduled",
+                "coalesced",
+                "runs",
+                "cancelled",
+                "overlap",
+                "context_mismatch",
+            ],
         )?;
         let requests = REQUESTS * cpus.len() as u64;
         drop(books);
@@ -333,7 +340,9 @@ mod tests {
         let books = Books::new(c"disable")?;
         let gate = Gate::new()?;
         let door = gate.clone();
-        let t = tasklet(&books.path(Kind::Tasklet)?, State::Enabled, move |_| door.pass())?;
+        let t = tasklet(&books.path(Kind::Tasklet)?, State::Enabled, move |_| {
+            door.pass()
+        })?;
         let (here, there) = two_cpus()?;
 
         let (entered, left) = on_cpu(here, || -> Result<_> {
@@ -359,7 +368,9 @@ mod tests {
         let books = Books::new(c"nosync")?;
         let gate = Gate::new()?;
         let door = gate.clone();
-        let t = tasklet(&books.path(Kind::Tasklet)?, State::Enabled, move |_| door.pass())?;
+        let t = tasklet(&books.path(Kind::Tasklet)?, State::Enabled, move |_| {
+            door.pass()
+        })?;
         let (here, there) = two_cpus()?;
 
         let (entered, left) = on_cpu(here, || -> Result<_> {
@@ -454,7 +465,9 @@ mod tests {
         let books = Books::new(c"drop")?;
         let gate = Gate::new()?;
         let door = gate.clone();
-        let t = tasklet(&books.path(Kind::Tasklet)?, State::Enabled, move |_| door.pass())?;
+        let t = tasklet(&books.path(Kind::Tasklet)?, State::Enabled, move |_| {
+            door.pass()
+        })?;
         let (here, there) = two_cpus()?;
 
         let (entered, left) = on_cpu(here, || -> Result<_> {

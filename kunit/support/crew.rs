@@ -60,11 +60,7 @@ pub(crate) fn with_thread<F: Fn(CpuId) + Sync, R>(
     start(&[cpu], body, here)
 }
 
-fn start<F: Fn(CpuId) + Sync, R>(
-    cpus: &[CpuId],
-    body: F,
-    here: impl FnOnce() -> R,
-) -> Result<R> {
+fn start<F: Fn(CpuId) + Sync, R>(cpus: &[CpuId], body: F, here: impl FnOnce() -> R) -> Result<R> {
     let (body, absent) = (&body, &Atomic::new(u32::try_from(cpus.len())?));
     let mut jobs = KVec::with_capacity(cpus.len(), GFP_KERNEL)?;
     let mut threads = Threads(KVec::with_capacity(cpus.len(), GFP_KERNEL)?);
@@ -143,7 +139,8 @@ impl Threads {
         unsafe { bindings::kthread_bind(task, job.cpu.as_u32()) };
 
         // SAFETY: The task is valid: a thread that was not woken up does not end.
-        self.0.push_within_capacity(unsafe { &*task.cast::<Task>() }.into())?;
+        self.0
+            .push_within_capacity(unsafe { &*task.cast::<Task>() }.into())?;
         Ok(())
     }
 }

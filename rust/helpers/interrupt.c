@@ -17,7 +17,8 @@ bool irqkit_helper_in_hard_handler(void)
 {
 	if (in_hardirq())
 		return irqs_disabled();
-	return !in_nmi() && (irqs_disabled() || softirq_count());
+	return !in_nmi() && !in_serving_softirq() &&
+	       (irqs_disabled() || softirq_count());
 }
 
 bool irqkit_helper_in_softirq_handler(void)
