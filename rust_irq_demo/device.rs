@@ -12,6 +12,11 @@ use kernel::{
             Relaxed, //
         },
         Arc, //
+    },
+    time::{
+        Delta,
+        Instant,
+        Monotonic, //
     }, //
 };
 
@@ -41,7 +46,10 @@ use crate::{
         CAUSE_DMA,
         CAUSE_FACTORIAL, //
     },
-    storm::Storm,
+    storm::{
+        Storm,
+        POLL_INTERVAL, //
+    },
     trigger::Trigger, //
 };
 
@@ -90,6 +98,7 @@ pub(crate) struct Edu {
     pub(crate) dma: Dma,
     #[pin]
     pub(crate) journal: Journal,
+    #[pin]
     pub(crate) storm: Storm,
 }
 
@@ -119,7 +128,7 @@ impl Edu {
                 factorial <- Factorial::new(),
                 dma <- dma,
                 journal <- Journal::new(),
-                storm: Storm::new(storm_limit),
+                storm <- Storm::new(storm_limit),
             }),
             GFP_KERNEL,
         )
@@ -161,6 +170,9 @@ impl Edu {
     }
 }
 
+/// How long a storm is waited for.
+const CALM_LIMIT: Delta = Delta::from_secs(1);
+
 /// What drives a device from outside, for its files.
 pub(crate) struct Station {
     pub(crate) edu: Arc<Edu>,
@@ -184,10 +196,15 @@ impl Station {
 
     /// Waits for the handlers that are running, to their very end.
     ///
-    /// What they have done shows earlier, but a handler is counted when it returns.
+    /// What they have done shows earlier, but a handler is counted when it returns. The thread that
+    /// contains a storm is waited for as well, but no longer than [`CALM_LIMIT`].
     pub(crate) fn synchronize(&self, task: Task<'_>) -> Result {
-        // The thread that contains a storm runs for as long as that takes.
-        if !self.edu.storm.is_masked() {
+        let edu = &*self.edu;
+        let start = Instant::<Monotonic>::now();
+        while edu.storm.is_masked() && !edu.hw.is_lost() && start.elapsed() < CALM_LIMIT {
+            task.sleep(POLL_INTERVAL);
+        }
+        if !edu.storm.is_masked() {
             self.line.synchronize(task)?;
         }
         self.tasklets.synchronize(task);

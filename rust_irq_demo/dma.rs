@@ -42,8 +42,8 @@ use crate::{
 
 /// Bytes of the device's buffer that may be used.
 ///
-/// One less than there are: older QEMU (7.2 does) takes a transfer that ends with the very last byte for
-/// one that is out of bounds, and stops the whole machine.
+/// One less than there are: older QEMU, such as 7.2, takes a transfer that ends with the very last
+/// byte for one that is out of bounds, and stops the whole machine.
 pub(crate) const USABLE: u64 = DMA_BUFFER_SIZE as u64 - 1;
 
 /// How long the device may take; it takes 100 ms.

@@ -53,8 +53,8 @@ pub(crate) struct EduDriver;
 /// Fields are dropped in this order, and each relies on those before it being gone:
 ///
 /// 1. The files: nobody starts anything new.
-/// 2. The interrupt: neither handler runs any more, so that nobody schedules the tasklets, which are
-///    killed with the handlers that share them.
+/// 2. The interrupt: neither handler runs any more, so that nobody schedules the tasklets, which
+///    are killed with the handlers that share them.
 /// 3. The INTx pin is silenced: the device may still end what it was at, and would keep a line
 ///    busy that has other users.
 /// 4. Bus mastering: the device can't reach memory any more.
@@ -146,11 +146,12 @@ impl pci::Driver for EduDriver {
                         handlers,
                     )
                     .inspect_err(|&e| {
-                        if e == EBUSY {
-                            dev_err!(pdev, "the interrupt line has a user that does not share it\n");
+                        let why = if e == EBUSY {
+                            "its line has a user that does not share it"
                         } else {
-                            dev_err!(pdev, "no handler for the interrupt ({})\n", e.to_errno());
-                        }
+                            "it can't be registered"
+                        };
+                        dev_err!(pdev, "no interrupt: {why} ({})\n", e.to_errno());
                     })?,
                 _: {
                     let line = _irq.line().clone();

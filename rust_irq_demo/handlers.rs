@@ -6,7 +6,6 @@ use kernel::{
     prelude::*,
     sync::Arc,
     time::{
-        delay::fsleep,
         Instant,
         Monotonic, //
     }, //
@@ -103,7 +102,9 @@ impl Handlers {
             Source::NoAck => causes & !STORM_CAUSE,
             Source::None | Source::Ack => causes,
         };
-        self.edu.hw.acknowledge(acknowledged)?;
+        if acknowledged != 0 {
+            self.edu.hw.acknowledge(acknowledged)?;
+        }
 
         // A level triggered line that was not acknowledged interrupts again by itself.
         if causes & STORM_CAUSE != 0
@@ -162,7 +163,7 @@ impl Handlers {
 
         let mut calm = 0;
         while calm < CALM_POLLS && !edu.hw.is_lost() {
-            fsleep(POLL_INTERVAL);
+            task.sleep(POLL_INTERVAL);
             calm = match self.poll(task, run) {
                 Ok(true) => 0,
                 Ok(false) => calm + 1,
@@ -170,12 +171,12 @@ impl Handlers {
             };
         }
 
-        // From here on the hard handler may find the next one.
-        edu.storm.end(began.elapsed());
-        // A device that is being unbound stays silent.
-        if self.intx && !edu.hw.is_lost() {
-            edu.pin.unmask();
-        }
+        edu.storm.end(began.elapsed(), || {
+            // A device that is being unbound stays silent.
+            if self.intx && !edu.hw.is_lost() {
+                edu.pin.unmask();
+            }
+        });
     }
 
     /// Does for a masked source what the hard handler does for one that is not; returns whether
@@ -230,21 +231,18 @@ impl ThreadedHandler for Handlers {
         run.since(at);
         run.items(u64::from(acknowledged != 0));
 
-        let mut wake = acknowledged != 0 && self.hand_on(acknowledged, at);
+        let wake = acknowledged != 0 && self.hand_on(acknowledged, at);
+        // The thread can't be relied on to get a chance before the source is silent.
         let storm = edu
             .storm
-            .judge(acknowledged != 0, edu.thread.waiting())
-            .is_some();
-        if storm {
-            // The thread can't be relied on to get a chance before the source is silent.
-            if self.intx {
-                edu.pin.mask();
-            }
-            wake = true;
-        }
+            .judge(acknowledged != 0, edu.thread.waiting(), || {
+                if self.intx {
+                    edu.pin.mask();
+                }
+            });
         edu.trigger.served(acknowledged);
 
-        match (wake, storm) {
+        match (wake || storm, storm) {
             // A line of our own is masked as a whole, and until the thread is done.
             (_, true) if !self.intx => ThreadedIrqReturn::WakeThreadMasked,
             (true, _) => ThreadedIrqReturn::WakeThread,

@@ -96,8 +96,7 @@ impl Hw {
             if answer != !probe {
                 dev_err!(
                     dev,
-                    "liveness check failed: wrote {probe:#010x}, read {answer:#010x}, expected {:#010x}\n",
-                    !probe
+                    "not alive: wrote {probe:#010x}, read {answer:#010x}, not its complement\n"
                 );
                 return Err(EIO);
             }
@@ -175,9 +174,9 @@ impl Hw {
     /// Waits until the device no longer moves data, which it can't be told to stop: at the longest
     /// a second. Sleeps.
     ///
-    /// A transfer outlives the driver that started it, as long as it was not bus master, even
-    /// without harm. But once the device is bus master again it writes to memory that is long
-    /// somebody else's.
+    /// A transfer may outlive the driver that started it. Without bus mastering it does no harm;
+    /// but if the next driver turns that on in time, it still moves data, to or from memory that
+    /// is somebody else's by then.
     ///
     /// # Errors
     ///

@@ -5,21 +5,26 @@
 //! A storm is a source that interrupts more often than `storm_limit` allows, or that keeps
 //! interrupting though nothing could be acknowledged, or that does not let the thread run. (The
 //! kernel has a last resort of its own: it disables a line for good after some 100,000 interrupts
-//! that nobody handled, or that only ever woke a thread which never ran.) The hard handler finds it and masks the
-//! source, since whatever runs later may never get to run. The IRQ thread then polls the device,
-//! [`POLL_INTERVAL`] apart, serves what it finds, and has the source unmasked when it has been
-//! calm for [`CALM_POLLS`] polls in a row.
+//! that nobody handled, or that only ever woke a thread which never ran.)
+//!
+//! The hard handler finds it and masks the source, since whatever runs later may never get to run.
+//! The IRQ thread then polls the device, [`POLL_INTERVAL`] apart, serves what it finds, and has the
+//! source unmasked when it has been calm for [`CALM_POLLS`] polls in a row.
 //!
 //! Masked is the device, by the Interrupt Disable bit of its command register, where the line may
 //! have other users (INTx); it is the line where it is ours alone (MSI).
 
 use kernel::{
     prelude::*,
-    sync::atomic::{
-        Acquire,
-        Atomic,
-        Relaxed,
-        Release, //
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Relaxed,
+            Release, //
+        },
+        new_spinlock_irq,
+        SpinLockIrq, //
     },
     time::{
         Delta,
@@ -141,13 +146,18 @@ const CALM: u32 = 0;
 const MASKED: u32 = 1;
 
 /// What is known of the storms of one device.
+#[pin_data]
 pub(crate) struct Storm {
     /// Interrupts a second; 0 is no limit.
     limit: Atomic<u32>,
     rate: Meter,
     unacknowledged: Meter,
 
+    /// Changes together with the mask, under `turning`. Read without it.
     state: Atomic<u32>,
+    /// Keeps the masking of one episode from meeting the unmasking of the last.
+    #[pin]
+    turning: SpinLockIrq<()>,
     reason: Atomic<u32>,
     episodes: Atomic<u64>,
     polls: Atomic<u64>,
@@ -162,12 +172,13 @@ pub(crate) struct Storm {
 }
 
 impl Storm {
-    pub(crate) fn new(limit: u32) -> Self {
-        Self {
+    pub(crate) fn new(limit: u32) -> impl PinInit<Self> {
+        pin_init!(Self {
             limit: Atomic::new(limit.min(MAX_LIMIT)),
             rate: Meter::new(),
             unacknowledged: Meter::new(),
             state: Atomic::new(CALM),
+            turning <- new_spinlock_irq!((), "Storm::turning"),
             reason: Atomic::new(0),
             episodes: Atomic::new(0),
             polls: Atomic::new(0),
@@ -176,7 +187,7 @@ impl Storm {
             epoch: Instant::now(),
             source: Atomic::new(Source::None as u32),
             until: Atomic::new(0),
-        }
+        })
     }
 
     fn now(&self) -> u64 {
@@ -186,33 +197,37 @@ impl Storm {
     /// Called by the hard handler for every interrupt of the device: is it one too many?
     ///
     /// `acknowledged` is false if there was nothing that could be acknowledged, and `waiting` is
-    /// how many interrupts the thread was given and has not begun with. If the answer is a reason,
-    /// the caller masks the source and wakes the thread.
+    /// how many interrupts the thread was given and has not begun with. If it is a storm, the
+    /// source is silenced by `mask`, and the caller wakes the thread.
     #[inline]
-    pub(crate) fn judge(&self, acknowledged: bool, waiting: u64) -> Option<Reason> {
+    pub(crate) fn judge(&self, acknowledged: bool, waiting: u64, mask: impl FnOnce()) -> bool {
+        let Some(reason) = self.find(acknowledged, waiting) else {
+            return false;
+        };
+
+        self.episodes.fetch_add(1, Relaxed);
+        self.reason.store(reason as u32, Relaxed);
+
+        let _turning = self.turning.lock();
+        self.state.store(MASKED, Release);
+        mask();
+        true
+    }
+
+    #[inline]
+    fn find(&self, acknowledged: bool, waiting: u64) -> Option<Reason> {
         if acknowledged {
             self.unacknowledged.reset();
         } else if self.unacknowledged.hit(UNACKNOWLEDGED_LIMIT, || self.now()) {
-            return Some(self.begin(Reason::Unacknowledged));
+            return Some(Reason::Unacknowledged);
         }
 
         if waiting > STARVED_LIMIT {
-            return Some(self.begin(Reason::Starved));
+            return Some(Reason::Starved);
         }
 
         let limit = self.limit.load(Relaxed);
-        if limit != 0 && self.rate.hit(limit, || self.now()) {
-            return Some(self.begin(Reason::Rate));
-        }
-        None
-    }
-
-    #[cold]
-    fn begin(&self, reason: Reason) -> Reason {
-        self.episodes.fetch_add(1, Relaxed);
-        self.reason.store(reason as u32, Relaxed);
-        self.state.store(MASKED, Release);
-        reason
+        (limit != 0 && self.rate.hit(limit, || self.now())).then_some(Reason::Rate)
     }
 
     /// Whether the source is masked.
@@ -227,13 +242,20 @@ impl Storm {
         self.polled.fetch_add(u64::from(found), Relaxed);
     }
 
-    /// Ends an episode. Called before the source is unmasked.
-    pub(crate) fn end(&self, lasted: Delta) {
+    /// Ends an episode: from now on the hard handler may find the next one. `unmask` lets the
+    /// source speak again.
+    ///
+    /// The lock keeps interrupts off: else a source that storms at once would keep us from ever
+    /// saying that it is unmasked, and the hard handler from dealing with it.
+    pub(crate) fn end(&self, lasted: Delta, unmask: impl FnOnce()) {
         self.last_ms
             .store(u64::try_from(lasted.as_millis()).unwrap_or(0), Relaxed);
         self.rate.reset();
         self.unacknowledged.reset();
+
+        let _turning = self.turning.lock();
         self.state.store(CALM, Release);
+        unmask();
     }
 
     /// Orders a storm of `ms` milliseconds; the caller then raises [`STORM_CAUSE`].

@@ -11,7 +11,7 @@ use crate::trigger::{
 };
 
 const USAGE: &str =
-    "expected 'COUNT [CAUSES] [paced|acked|burst]', COUNT 1 to 1000000, CAUSES a 32-bit mask, not 0";
+    "expected 'COUNT [CAUSES] [paced|acked|burst]', COUNT 1 to 1000000, CAUSES 32 bits, not 0";
 
 /// The causes of a trigger for which none were given: one that means nothing else to the driver.
 const DEFAULT_CAUSES: u32 = 0x2;
