@@ -23,3 +23,6 @@ buildroot_tool() {
 	shift
 	"${tool[@]}" "$@"
 }
+
+# A /dev/kvm without the flags can be there and hang every guest.
+can_kvm() { grep -qwE 'vmx|svm' /proc/cpuinfo && (: <>/dev/kvm) 2>/dev/null; }

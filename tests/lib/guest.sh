@@ -47,7 +47,7 @@ feed_of() { [ "$1" = kunit ] || feed "$2"; }
 
 # Boots a guest and has it run the files, again after one that took the guest down with it.
 run_files() {
-	local kind=$1 needs=$2 runner=$3 devices cpus threads status err file accel=${LAB_ACCEL:-}
+	local kind=$1 needs=$2 runner=$3 devices cpus threads status err file reason accel=${LAB_ACCEL:-}
 	shift 3
 	IFS='|' read -r devices cpus threads <<<"$needs"
 	# What patches code that runs on another CPU at that moment is beyond QEMU's threads.
@@ -69,16 +69,26 @@ run_files() {
 		wait "$lab_pid" 2>/dev/null || :
 		status=$(cat "$logs/boot-$boot.status" 2>/dev/null || echo 125)
 		[ "$status" -ne 0 ] || [ -n "$interrupted" ] || [ "$reached" -ne $# ] || return 0
+		tail -n 15 "$err" | sed 's/^/    | /' >&2
+		reason="the guest ended: $(grep '^lab: ' "$err" | tail -n 1 | sed 's/^lab: //' | grep . || echo "status $status")"
+		if [ "$reached" -eq 0 ] && [ -z "$interrupted" ]; then
+			# It never came to run tests; another boot won't either.
+			for file in "$@"; do guest_ended "$kind" "$file"; done
+			return 0
+		fi
 		shift "$reached"
 		[ $# -gt 0 ] || return 0
-		file=$1
+		guest_ended "$kind" "$1"
 		shift
-		[ -n "$interrupted" ] || begin "$kind/$(basename "${file%.*}")"
-		tail -n 15 "$err" | sed 's/^/    | /' >&2
-		extra "the guest ended: $(grep '^lab: ' "$err" | tail -n 1 | sed 's/^lab: //' || echo "status $status")"
-		finish 125 "${test_interrupted_ms:-0}"
-		test_interrupted_ms=0
 	done
+}
+
+# Counts the file that was being run, or would have been next, as failed.
+guest_ended() {
+	[ -n "$interrupted" ] || begin "$1/$(basename "${2%.*}")"
+	extra "$reason"
+	finish 125 "${test_interrupted_ms:-0}"
+	test_interrupted_ms=0
 }
 boot=0
 test_interrupted_ms=0
