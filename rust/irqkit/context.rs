@@ -3,8 +3,8 @@
 //! Execution context as a type.
 //!
 //! Every callback that this crate makes receives a token of the context in which it runs:
-//! [`HardIrq`], [`SoftIrq`] or [`Task`]. What may only be done in one of them asks for its token, so
-//! that doing it elsewhere does not compile:
+//! [`HardIrq`], [`SoftIrq`] or [`Task`]. What may only be done in one of them asks for its token,
+//! so that doing it elsewhere does not compile:
 //!
 //! | | [`HardIrq`] | [`SoftIrq`] | [`Task`] |
 //! | --- | --- | --- | --- |
@@ -14,22 +14,22 @@
 //!
 //! # What a token proves
 //!
-//! That the callback was entered in that context, by a caller that is known to make it there. A token
-//! has no size, can't be made by safe code, does not outlive the callback (its lifetime) and does not
-//! leave the thread (it is neither [`Send`] nor [`Sync`]).
+//! That the callback was entered in that context, by a caller that is known to make it there. A
+//! token has no size, can't be made by safe code, does not outlive the callback (its lifetime) and
+//! does not leave the thread (it is neither [`Send`] nor [`Sync`]).
 //!
 //! It does not prove what the code has done since: a task that took a spinlock still holds its
 //! [`Task`], and must not sleep all the same. `CONFIG_DEBUG_ATOMIC_SLEEP` finds those.
 //!
 //! While a path's `timing` is on, each entry compares the context that it sees with the one it
-//! promises, and each exit from an [`Atomic`] one the CPU with that of the entry. A difference counts as the path's
-//! `context_mismatch`, which must stay 0.
+//! promises, and each exit from an [`Atomic`] one the CPU with that of the entry. A difference
+//! counts as the path's `context_mismatch`, which must stay 0.
 //!
 //! # Forced threading
 //!
 //! With `PREEMPT_RT` or `threadirqs` the kernel calls hard handlers in threads of their own. They
-//! keep their token: what it forbids stays forbidden, because the same driver also runs where they are
-//! not. So a [`HardIrq`] does not prove that interrupts are off.
+//! keep their token: what it forbids stays forbidden, because the same driver also runs where they
+//! are not. So a [`HardIrq`] does not prove that interrupts are off.
 
 use core::marker::PhantomData;
 
@@ -67,8 +67,8 @@ pub trait Context: Copy + private::Sealed {
     /// The context's name, as in documentation and messages.
     const NAME: &'static str;
 
-    /// Returns the flags with which memory may be allocated here: `GFP_KERNEL` where the allocator may
-    /// sleep, else `GFP_ATOMIC`.
+    /// Returns the flags with which memory may be allocated here: `GFP_KERNEL` where the allocator
+    /// may sleep, else `GFP_ATOMIC`.
     fn alloc_flags(self) -> Flags;
 }
 
@@ -127,8 +127,8 @@ macro_rules! token {
 }
 
 token! {
-    /// A hard interrupt handler: it may not sleep, and no softirq and no handler of the same interrupt
-    /// runs on this CPU before it returns.
+    /// A hard interrupt handler: it may not sleep, and no softirq and no handler of the same
+    /// interrupt runs on this CPU before it returns.
     HardIrq, GFP_ATOMIC, true, in_hard_handler
 }
 
@@ -150,20 +150,23 @@ impl<'a> Task<'a> {
     /// The context of a callback of the PCI bus, such as `probe` and `unbind`.
     ///
     /// The bus makes those in task context, and only they have a device with the [`Core`] context,
-    /// which can't leave its thread and whose lifetime stands for that one call. The token has the same.
+    /// which can't leave its thread and whose lifetime stands for that one call. The token has the
+    /// same.
     #[inline]
     pub fn of_bus_callback(_dev: &pci::Device<Core<'a>>) -> Self {
         // SAFETY: The PCI core calls drivers with the device's mutex held, in task context. `'a` is
-        // the brand of such a call: callbacks are generic over it, and `Core` is invariant in it, so that
-        // nothing with it outlives the call.
+        // the brand of such a call: callbacks are generic over it, and `Core` is invariant in it,
+        // so that nothing with it outlives the call.
         unsafe { Self::new() }
     }
 
-    /// Calls `f` with the token of the current context, for code that others call, such as a debugfs file.
+    /// Calls `f` with the token of the current context, for code that others call, such as a
+    /// debugfs file.
     ///
     /// It looks: the caller must be a task with preemption, interrupts and softirqs on, outside of
-    /// RCU readers. Without `CONFIG_PREEMPT_COUNT` the kernel does not keep track of preemption, and a
-    /// spinlock that the caller holds goes unnoticed; that it must not sleep then is up to it.
+    /// RCU readers. Without `CONFIG_PREEMPT_COUNT` the kernel does not keep track of preemption,
+    /// and a spinlock that the caller holds goes unnoticed; that it must not sleep then is up to
+    /// it.
     ///
     /// # Errors
     ///
@@ -174,8 +177,8 @@ impl<'a> Task<'a> {
             return Err(EDEADLK);
         }
 
-        // SAFETY: It was checked that this is a task that may sleep, which lasts as long as the call
-        // that the token is made for.
+        // SAFETY: It was checked that this is a task that may sleep, which lasts as long as the
+        // call that the token is made for.
         Ok(f(unsafe { Task::new() }))
     }
 

@@ -2,16 +2,16 @@
 
 //! Interrupt handlers on the vectors of a PCI function.
 //!
-//! [`Vectors`] owns the vectors, [`Request`] asks for one of them and ends in a [`Registration`], and
-//! [`Line`] is what can be done with it then: disable it, wait for its handlers, move it to other
-//! CPUs.
+//! [`Vectors`] owns the vectors, [`Request`] asks for one of them and ends in a [`Registration`],
+//! and [`Line`] is what can be done with it then: disable it, wait for its handlers, move it to
+//! other CPUs.
 //!
 //! # Who calls whom
 //!
 //! | kind | hard handler | thread | paths |
 //! | --- | --- | --- | --- |
 //! | [`Request::plain`] | [`Handler::handle`] | none | `hardirq` |
-//! | [`Request::threaded`] | [`ThreadedHandler::handle`] | [`ThreadedHandler::handle_threaded`] | `hardirq`, `thread` |
+//! | [`Request::threaded`] | [`ThreadedHandler::handle`] | its `handle_threaded` | both |
 //! | [`Request::thread_only`] | the kernel's own | [`ThreadHandler::handle_threaded`] | `thread` |
 //!
 //! A handler receives the token of its context and the [`Run`](crate::path::Run) that is being
@@ -21,18 +21,19 @@
 //! # The books of the thread
 //!
 //! Each time a hard handler wants its thread counts as `scheduled` on the thread's path. The kernel
-//! keeps one bit of that for each thread (`IRQTF_RUNTHREAD`), so while a request is pending others are
-//! `coalesced` with it. What was pending when the line was freed and did not run any more is `cancelled`.
-//! At rest, `scheduled == runs + coalesced + cancelled`, also after the registration has ended.
+//! keeps one bit of that for each thread (`IRQTF_RUNTHREAD`), so while a request is pending others
+//! are `coalesced` with it. What was pending when the line was freed and did not run any more is
+//! `cancelled`. At rest, `scheduled == runs + coalesced + cancelled`, also after the registration
+//! has ended.
 //!
 //! # Why leaking is sound
 //!
-//! [`kernel::irq::Registration`] borrows its device and must be dropped, which safe code can't be made to do. Here
-//! devres owns the action, the handler inside it included, and releases it no later than when the
-//! device is unbound; the [`Registration`] is just a way to do so earlier. Handlers are `'static`. So whoever
-//! forgets a registration keeps its interrupt until the driver lets go of the device, and nothing
-//! else happens. The same goes for [`Vectors`], which devres releases after all that were registered on
-//! them, because they are older.
+//! [`kernel::irq::Registration`] borrows its device and must be dropped, which safe code can't be
+//! made to do. Here devres owns the action, the handler inside it included, and releases it no
+//! later than when the device is unbound; the [`Registration`] is just a way to do so earlier.
+//! Handlers are `'static`. So whoever forgets a registration keeps its interrupt until the driver
+//! lets go of the device, and nothing else happens. The same goes for [`Vectors`], which devres
+//! releases after all that were registered on them, because they are older.
 //!
 //! C header: [`include/linux/interrupt.h`](srctree/include/linux/interrupt.h)
 
@@ -98,12 +99,12 @@ pub enum ThreadedIrqReturn {
     Handled,
     /// The thread has to handle it (`IRQ_WAKE_THREAD`).
     WakeThread,
-    /// Like [`Self::WakeThread`], and the interrupt stays disabled until the thread has done so: for
-    /// sources that can't be silenced at the device.
+    /// Like [`Self::WakeThread`], and the interrupt stays disabled until the thread has done so:
+    /// for sources that can't be silenced at the device.
     ///
     /// Stands for `disable_irq_nosync()` before, and `enable_irq()` after
-    /// [`ThreadedHandler::handle_threaded`]. On a shared line it is [`Self::WakeThread`]: the other users
-    /// of the line have a right to their interrupts.
+    /// [`ThreadedHandler::handle_threaded`]. On a shared line it is [`Self::WakeThread`]: the other
+    /// users of the line have a right to their interrupts.
     WakeThreadMasked,
 }
 

@@ -3,8 +3,8 @@
 //! irqkit: interrupts and deferred work for Rust drivers.
 //!
 //! It is a crate and a module at once: drivers are compiled against its metadata and linked to its
-//! exported symbols, so `irqkit.ko` is loaded first. Drivers that use it contain no `unsafe`: all of it
-//! is in here, behind types whose soundness does not depend on what the driver does.
+//! exported symbols, so `irqkit.ko` is loaded first. Drivers that use it contain no `unsafe`: all
+//! of it is in here, behind types whose soundness does not depend on what the driver does.
 //!
 //! - [`context`]: where code runs is a type. Every callback receives a token of its context, and
 //!   what may only be done there asks for it.
@@ -13,7 +13,8 @@
 //! - [`path`]: what every path from a cause to its work has in common, counted and timed, in
 //!   debugfs.
 //! - [`percpu`]: a value for each CPU.
-//! - [`pci`], [`param`]: what the drivers need beside those and the kernel's crate has no safe form of.
+//! - [`pci`], [`param`]: what the drivers need beside those and the kernel's crate has no safe form
+//!   of.
 
 pub mod context;
 pub mod irq;

@@ -2,11 +2,11 @@
 
 //! Tasklets.
 //!
-//! A tasklet is a callback that runs in softirq context soon after it was scheduled, usually when the
-//! hard interrupt handler that did so returns, on the same CPU. It never runs beside itself.
+//! A tasklet is a callback that runs in softirq context soon after it was scheduled, usually when
+//! the hard interrupt handler that did so returns, on the same CPU. It never runs beside itself.
 //! The kernel deprecates tasklets (they can't be told apart or throttled, and all of a CPU's wait
-//! for one another); the successor is a BH work queue. They are here because drivers still use them, and
-//! to be compared.
+//! for one another); the successor is a BH work queue. They are here because drivers still use
+//! them, and to be compared.
 //!
 //! # Counting
 //!
@@ -16,8 +16,8 @@
 //! for both. To tell the vectors apart, use one tasklet, and one path, for each.
 //!
 //! The rows `TASKLET` and `HI` of `/proc/softirqs` count executions of the whole vector, not
-//! tasklets: one execution runs all that are queued on the CPU, and a tasklet that is scheduled but disabled
-//! makes its vector execute again and again.
+//! tasklets: one execution runs all that are queued on the CPU, and a tasklet that is scheduled but
+//! disabled makes its vector execute again and again.
 //!
 //! C header: [`include/linux/interrupt.h`](srctree/include/linux/interrupt.h)
 
@@ -53,8 +53,9 @@ use crate::{
 
 /// What a tasklet does.
 ///
-/// It must be [`Sync`] because [`Tasklet::handler`] shares it with other contexts; the tasklet itself
-/// never runs beside itself. It must be `'static` because a tasklet that is leaked may still run.
+/// It must be [`Sync`] because [`Tasklet::handler`] shares it with other contexts; the tasklet
+/// itself never runs beside itself. It must be `'static` because a tasklet that is leaked may still
+/// run.
 pub trait TaskletHandler: Send + Sync + 'static {
     /// Runs, in softirq context, with hard interrupts on.
     ///
@@ -77,11 +78,11 @@ pub enum State {
 /// # Dropping
 ///
 /// Dropping it waits until a run in progress has ended, and a pending one has been made. It never
-/// runs afterwards. A request that is pending while the tasklet is disabled is taken back instead, and counted as
-/// `cancelled`; that is also what becomes of guards that were forgotten.
+/// runs afterwards. A request that is pending while the tasklet is disabled is taken back instead,
+/// and counted as `cancelled`; that is also what becomes of guards that were forgotten.
 ///
-/// It stands for `tasklet_kill()` and must be done in task context. Elsewhere it is a bug, which the
-/// kernel reports, and at worst the CPU hangs; the memory is not freed while it is in use.
+/// It stands for `tasklet_kill()` and must be done in task context. Elsewhere it is a bug, which
+/// the kernel reports, and at worst the CPU hangs; the memory is not freed while it is in use.
 ///
 /// Leaking it is harmless: its memory is not reused, and its handler is `'static`.
 ///
@@ -147,8 +148,8 @@ impl<T: TaskletHandler> Tasklet<T> {
         })
     }
 
-    /// Schedules the tasklet on this CPU's normal vector (`TASKLET_SOFTIRQ`); `at` is when the cause
-    /// happened, from which its waiting time counts.
+    /// Schedules the tasklet on this CPU's normal vector (`TASKLET_SOFTIRQ`); `at` is when the
+    /// cause happened, from which its waiting time counts.
     ///
     /// Returns true if it was idle, and false if it was pending already: that run serves this
     /// request, too.
@@ -207,15 +208,15 @@ impl<T: TaskletHandler> Tasklet<T> {
         DisableGuard(self)
     }
 
-    /// Enables a tasklet that was created with [`State::Disabled`]. Returns false, and does nothing,
-    /// if that has been done already or it was created enabled.
+    /// Enables a tasklet that was created with [`State::Disabled`]. Returns false, and does
+    /// nothing, if that has been done already or it was created enabled.
     ///
     /// May be called from any context. Stands for `tasklet_enable()`.
     pub fn enable(&self) -> bool {
         let first = self.disabled_at_birth.xchg(false, Full);
         if first {
-            // SAFETY: By the type invariant it is initialised, and its count includes the 1 from its
-            // creation, which only we take away.
+            // SAFETY: By the type invariant it is initialised, and its count includes the 1 from
+            // its creation, which only we take away.
             unsafe { irqkit_bindings::tasklet_enable(self.raw.get()) };
         }
         first
@@ -237,9 +238,9 @@ impl<T: TaskletHandler> Tasklet<T> {
 #[pinned_drop]
 impl<T: TaskletHandler> PinnedDrop for Tasklet<T> {
     fn drop(self: Pin<&mut Self>) {
-        // No guard borrows the tasklet any more. What is left of the count was forgotten, or is from its
-        // creation; `tasklet_kill()` would wait for it for ever if a run is pending. So let it run,
-        // into nothing. The callback sees `dying`, because it is ordered by the core's
+        // No guard borrows the tasklet any more. What is left of the count was forgotten, or is
+        // from its creation; `tasklet_kill()` would wait for it for ever if a run is pending. So
+        // let it run, into nothing. The callback sees `dying`, because it is ordered by the core's
         // read-modify-write of the pending bit between its look at the count and the call.
         //
         // SAFETY: By the type invariant it is initialised.

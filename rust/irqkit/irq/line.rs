@@ -35,30 +35,32 @@ struct State {
 
 /// The line of a registered interrupt.
 ///
-/// It may outlive the registration; then its methods fail with [`ENODEV`] and do nothing, because the
-/// line may be someone else's by then.
+/// It may outlive the registration; then its methods fail with [`ENODEV`] and do nothing, because
+/// the line may be someone else's by then.
 ///
 /// A line that is shared is so in all respects: disabling it disables the interrupts of the other
 /// devices on it.
 ///
 /// # Invariants
 ///
-/// - While `state.registered`, `irq` is a line that we have an action on, and it has been disabled by us
-///   `state.disabled` times more than enabled.
-/// - `state.registered` becomes false with `waiters`, `hint` and `state` locked, and while it is true, the
-///   line's affinity hint is the mask in `hint`, if that was ever set.
+/// - While `state.registered`, `irq` is a line that we have an action on, and it has been disabled
+///   by us `state.disabled` times more than enabled.
+/// - `state.registered` becomes false with `waiters`, `hint` and `state` locked, and while it is
+///   true, the line's affinity hint is the mask in `hint`, if that was ever set.
 #[pin_data]
 pub struct Line {
     irq: u32,
     shared: bool,
     #[pin]
     state: SpinLockIrq<State>,
-    /// Locked by those who wait for the handlers, so that the registration does not end meanwhile. The
-    /// handlers don't lock it, or they would wait for one another; in front of `hint` and `state`.
+    /// Locked by those who wait for the handlers, so that the registration does not end meanwhile.
+    /// The handlers don't lock it, or they would wait for one another; in front of `hint` and
+    /// `state`.
     #[pin]
     waiters: Mutex<()>,
-    /// The mask that the irq core keeps a pointer to. Locked by those who look at the line, so that the
-    /// registration does not end meanwhile. Nobody waits for a handler with it locked; in front of `state`.
+    /// The mask that the irq core keeps a pointer to. Locked by those who look at the line, so that
+    /// the registration does not end meanwhile. Nobody waits for a handler with it locked; in front
+    /// of `state`.
     #[pin]
     hint: Mutex<Option<KBox<CpuList>>>,
     /// The thread that is running the thread handler, or 0.
@@ -141,8 +143,8 @@ impl Line {
         self.shared
     }
 
-    /// Fails if the registration has ended, which it does not while the caller has `waiters` or `hint`
-    /// locked.
+    /// Fails if the registration has ended, which it does not while the caller has `waiters` or
+    /// `hint` locked.
     fn check(&self) -> Result {
         if self.state.lock().registered {
             Ok(())
@@ -166,8 +168,8 @@ impl Line {
         Ok(ret)
     }
 
-    /// Disables the interrupt until the guard is dropped, and waits until neither of its handlers is
-    /// running. Guards nest.
+    /// Disables the interrupt until the guard is dropped, and waits until neither of its handlers
+    /// is running. Guards nest.
     ///
     /// Stands for `disable_irq()`.
     ///
@@ -182,9 +184,10 @@ impl Line {
     /// Disables the interrupt until the guard is dropped. Handlers that are running go on. Guards
     /// nest.
     ///
-    /// May be called from any context but NMIs, for lines of PCI, whose chips are not behind a bus that sleeps. On
-    /// `PREEMPT_RT` not from hard handlers that the kernel does not force into threads; those
-    /// have [`super::ThreadedIrqReturn::WakeThreadMasked`]. Stands for `disable_irq_nosync()`.
+    /// May be called from any context but NMIs, for lines of PCI, whose chips are not behind a bus
+    /// that sleeps. On `PREEMPT_RT` not from hard handlers that the kernel does not force into
+    /// threads; those have [`super::ThreadedIrqReturn::WakeThreadMasked`]. Stands for
+    /// `disable_irq_nosync()`.
     ///
     /// # Errors
     ///
@@ -214,21 +217,21 @@ impl Line {
         self.wait(|| Ok(()))
     }
 
-    /// Moves the interrupt to `cpus`, and tells user space (`/proc/irq/N/affinity_hint`) that it should stay
-    /// there.
+    /// Moves the interrupt to `cpus`, and tells user space (`/proc/irq/N/affinity_hint`) that it
+    /// should stay there.
     ///
     /// Stands for `irq_set_affinity_and_hint()`.
     ///
     /// # Errors
     ///
-    /// [`ENODEV`] if the registration has ended, [`EINVAL`] for no CPUs, [`EOPNOTSUPP`] on a shared line, which
-    /// has one hint for all its users.
+    /// [`ENODEV`] if the registration has ended, [`EINVAL`] for no CPUs, [`EOPNOTSUPP`] on a shared
+    /// line, which has one hint for all its users.
     pub fn set_affinity_and_hint(&self, _task: Task<'_>, cpus: CpuList) -> Result {
         self.replace_hint(Some(cpus), true)
     }
 
-    /// Tells user space which CPUs the interrupt should go to, or that it does not matter, and leaves it
-    /// where it is.
+    /// Tells user space which CPUs the interrupt should go to, or that it does not matter, and
+    /// leaves it where it is.
     ///
     /// Stands for `irq_update_affinity_hint()`.
     ///
@@ -252,9 +255,9 @@ impl Line {
 
         let mut hint = self.hint.lock();
         self.check()?;
-        // SAFETY: `hint` is locked, so the line stays ours during the call. The mask is kept in `hint` until the
-        // core has forgotten it, which it does under its own lock, in a later call of this function or in
-        // `end`.
+        // SAFETY: `hint` is locked, so the line stays ours during the call. The mask is kept in
+        // `hint` until the core has forgotten it, which it does under its own lock, in a later call
+        // of this function or in `end`.
         to_result(unsafe {
             if apply {
                 irqkit_bindings::irq_set_affinity_and_hint(self.irq, mask)
@@ -276,8 +279,8 @@ impl Line {
         let _hint = self.hint.lock();
         self.check()?;
 
-        // SAFETY: `hint` is locked, so the registration does not end, and the line's descriptor stays
-        // valid; the mask is part of it.
+        // SAFETY: `hint` is locked, so the registration does not end, and the line's descriptor
+        // stays valid; the mask is part of it.
         unsafe { CpuList::copy_of(irqkit_bindings::irq_get_affinity_mask(self.irq)) }
     }
 
@@ -290,8 +293,8 @@ impl Line {
         let _hint = self.hint.lock();
         self.check()?;
 
-        // SAFETY: `hint` is locked, so the registration does not end, and the line's descriptor stays
-        // valid; the mask is part of it.
+        // SAFETY: `hint` is locked, so the registration does not end, and the line's descriptor
+        // stays valid; the mask is part of it.
         unsafe { CpuList::copy_of(irqkit_bindings::irq_get_effective_affinity_mask(self.irq)) }
     }
 
@@ -305,7 +308,8 @@ impl Line {
         ret
     }
 
-    /// Disables the interrupt from its own hard handler, to be undone by [`Line::enable_in_thread`].
+    /// Disables the interrupt from its own hard handler, to be undone by
+    /// [`Line::enable_in_thread`].
     ///
     /// # Safety
     ///
@@ -323,8 +327,8 @@ impl Line {
     /// To be called in a handler of this line's action, once for each time.
     #[inline]
     pub(super) unsafe fn enable_in_thread(&self) {
-        // SAFETY: While a handler runs its action is not freed, so the line is ours, and it was disabled
-        // for this.
+        // SAFETY: While a handler runs its action is not freed, so the line is ours, and it was
+        // disabled for this.
         unsafe { bindings::enable_irq(self.irq) };
     }
 }

@@ -62,10 +62,11 @@ impl<S: Served> PinnedDrop for Action<S> {
 
 /// A registered interrupt.
 ///
-/// It derefs to its [`Line`], which can be cloned and kept. Dropping the registration frees the interrupt: it waits
-/// for the handlers, drops them, then drops its share in the [`Vectors`]. That is done in task context,
-/// and not by the interrupt's own thread, which would wait for itself. At the latest it happens when the
-/// device is unbound, after the driver's `unbind` and the drop of its data.
+/// It derefs to its [`Line`], which can be cloned and kept. Dropping the registration frees the
+/// interrupt: it waits for the handlers, drops them, then drops its share in the [`Vectors`]. That
+/// is done in task context, and not by the interrupt's own thread, which would wait for itself. At
+/// the latest it happens when the device is unbound, after the driver's `unbind` and the drop of
+/// its data.
 ///
 /// Stands for `request_threaded_irq()` and `free_irq()`.
 #[must_use = "the interrupt is freed when the registration is dropped"]

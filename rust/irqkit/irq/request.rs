@@ -64,9 +64,9 @@ impl Trigger {
 /// # Errors
 ///
 /// All of [`Request::plain`], [`Request::threaded`] and [`Request::thread_only`] fail with what the
-/// kernel says, [`EBUSY`] foremost: the line has another user, and one of the two does not want to share it, or they
-/// differ in the trigger or in `IRQF_ONESHOT`; and with [`ENOMEM`], and what initialising the handler
-/// fails with.
+/// kernel says, [`EBUSY`] foremost: the line has another user, and one of the two does not want to
+/// share it, or they differ in the trigger or in `IRQF_ONESHOT`; and with [`ENOMEM`], and what
+/// initialising the handler fails with.
 ///
 /// # Invariants
 ///
@@ -82,8 +82,8 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Requests vector `index` of `vectors`, by the name that `/proc/interrupts` is to show. It will be shared if
-    /// it is an INTx pin.
+    /// Requests vector `index` of `vectors`, by the name that `/proc/interrupts` is to show. It
+    /// will be shared if it is an INTx pin.
     ///
     /// # Errors
     ///
@@ -177,7 +177,8 @@ impl<'a> Request<'a> {
     }
 
     /// Registers a thread alone, counted by `path`; [`Request::oneshot`] goes without saying. The
-    /// kernel does not tell when it wakes the thread, so that a run counts as scheduled when it begins.
+    /// kernel does not tell when it wakes the thread, so that a run counts as scheduled when it
+    /// begins.
     ///
     /// # Errors
     ///

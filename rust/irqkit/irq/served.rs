@@ -49,7 +49,8 @@ pub(super) mod private {
 
     /// A kind of handlers.
     pub trait Kind {
-        /// Whether the irq core calls [`Kind::hard`]; it has a primary handler of its own otherwise.
+        /// Whether the irq core calls [`Kind::hard`]; it has a primary handler of its own
+        /// otherwise.
         const HARD: bool;
         /// Whether it calls [`Kind::thread`].
         const THREAD: bool;
@@ -163,8 +164,8 @@ impl<T: ThreadedHandler> Threaded<T> {
         };
 
         self.hard.wake_thread();
-        // If a request is pending already, waking the thread is of no use; it does no harm either, because the
-        // thread then finds that there is nothing to do, and the core wants to hear it.
+        // If a request is pending already, waking the thread is of no use; it does no harm either,
+        // because the thread then finds that there is nothing to do, and the core wants to hear it.
         let _ = self.thread.schedule(&self.pending, at);
 
         bindings::irqreturn::IRQ_WAKE_THREAD
@@ -203,8 +204,8 @@ impl<T: ThreadedHandler> Kind for Threaded<T> {
     }
 
     unsafe fn thread(&self, line: &Line) -> bindings::irqreturn_t {
-        // The hard handler may have asked again between the core's look at its own bit and now. Then
-        // this run serves both requests, and the next call has none left.
+        // The hard handler may have asked again between the core's look at its own bit and now.
+        // Then this run serves both requests, and the next call has none left.
         let Some(mut run) = self.thread.start(&self.pending) else {
             return bindings::irqreturn::IRQ_HANDLED;
         };
@@ -218,8 +219,9 @@ impl<T: ThreadedHandler> Kind for Threaded<T> {
         drop(run);
 
         if masked {
-            // SAFETY: By the safety requirements this is a handler of the line; whoever set `masked`
-            // has disabled it, and it is for us alone to enable it, because we have reset `masked`.
+            // SAFETY: By the safety requirements this is a handler of the line; whoever set
+            // `masked` has disabled it, and it is for us alone to enable it, because we have reset
+            // `masked`.
             unsafe { line.enable_in_thread() };
         }
         ret.as_raw()

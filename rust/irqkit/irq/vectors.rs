@@ -18,8 +18,8 @@ use kernel::{
 
 /// The interrupt vectors allocated for a PCI function: its INTx pin, or MSI or MSI-X messages.
 ///
-/// They are freed when the last of its owners is dropped, who include all registrations on them, or when the
-/// device is unbound, after all registrations on them. Drop in task context.
+/// They are freed when the last of its owners is dropped, who include all registrations on them, or
+/// when the device is unbound, after all registrations on them. Drop in task context.
 ///
 /// Stands for `pci_alloc_irq_vectors()` and `pci_free_irq_vectors()`.
 pub struct Vectors {
@@ -41,8 +41,9 @@ impl Vectors {
         let len = vectors.len();
         let irq_type = vectors.irq_type();
 
-        // SAFETY: The lifetime is that of the borrow of a bound device. `Devres` drops the value before the device
-        // is unbound, and gives access to it no longer than that; `'static` never shows outside.
+        // SAFETY: The lifetime is that of the borrow of a bound device. `Devres` drops the value
+        // before the device is unbound, and gives access to it no longer than that; `'static` never
+        // shows outside.
         let vectors = unsafe {
             core::mem::transmute::<IrqVectorRegistration<'_>, IrqVectorRegistration<'static>>(
                 vectors,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A bound device can be had in any context, so it does not make a task; only the bus's callbacks do.
+//! A bound device can be had in any context, so it does not make a task; only the bus's callbacks
+//! do.
 
 use irqkit::context::Task;
 use kernel::{
