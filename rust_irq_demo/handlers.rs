@@ -190,7 +190,10 @@ impl Handlers {
 
         let acknowledged = self.acknowledge(causes)?;
         if acknowledged != 0 {
-            let at = self.edu.trigger.raised_at.take();
+            let mut at = self.edu.trigger.raised_at.take();
+            if at.is_none() {
+                at = self.edu.paths.hardirq.stamp();
+            }
             if self.hand_on(acknowledged, at) {
                 // This is the thread.
                 self.work_off(task, run);
@@ -227,8 +230,14 @@ impl ThreadedHandler for Handlers {
         let Ok(acknowledged) = self.acknowledge(causes) else {
             return ThreadedIrqReturn::None;
         };
-        let at = edu.trigger.raised_at.take();
-        run.since(at);
+        let raised = edu.trigger.raised_at.take();
+        run.since(raised);
+        // Where nobody knows when the device raised it, it counts from here.
+        let at = if raised.is_none() {
+            run.started()
+        } else {
+            raised
+        };
         run.items(u64::from(acknowledged != 0));
 
         let wake = acknowledged != 0 && self.hand_on(acknowledged, at);
