@@ -51,27 +51,39 @@ pub(crate) fn timing() -> bool {
 /// Returns whether anyone listens to `irqkit:path_run`.
 #[inline(always)]
 pub(crate) fn path_run_enabled() -> bool {
-    // SAFETY: The tracepoint is defined by C in this very module, and has a static key.
-    unsafe {
-        static_branch_unlikely!(
-            irqkit_bindings::__tracepoint_path_run,
-            bindings::tracepoint,
-            key
-        )
+    #[cfg(CONFIG_TRACEPOINTS)]
+    {
+        // SAFETY: The tracepoint is defined by C in this very module, and has a static key.
+        unsafe {
+            static_branch_unlikely!(
+                irqkit_bindings::__tracepoint_path_run,
+                bindings::tracepoint,
+                key
+            )
+        }
     }
+
+    #[cfg(not(CONFIG_TRACEPOINTS))]
+    false
 }
 
 /// Returns whether anyone listens to `irqkit:path_schedule`.
 #[inline(always)]
 fn path_schedule_enabled() -> bool {
-    // SAFETY: The tracepoint is defined by C in this very module, and has a static key.
-    unsafe {
-        static_branch_unlikely!(
-            irqkit_bindings::__tracepoint_path_schedule,
-            bindings::tracepoint,
-            key
-        )
+    #[cfg(CONFIG_TRACEPOINTS)]
+    {
+        // SAFETY: The tracepoint is defined by C in this very module, and has a static key.
+        unsafe {
+            static_branch_unlikely!(
+                irqkit_bindings::__tracepoint_path_schedule,
+                bindings::tracepoint,
+                key
+            )
+        }
     }
+
+    #[cfg(not(CONFIG_TRACEPOINTS))]
+    false
 }
 
 /// One more path set has its `timing` on: [`timing`] is true until as many [`timing_dec`] followed.
@@ -92,8 +104,10 @@ pub(crate) fn timing_dec() {
 
 /// The tracepoint `irqkit:path_schedule`.
 #[inline(always)]
+#[cfg_attr(not(CONFIG_TRACEPOINTS), expect(unused_variables))]
 pub(crate) fn path_schedule(device: &CStr, path: &CStr, coalesced: bool) {
     if path_schedule_enabled() {
+        #[cfg(CONFIG_TRACEPOINTS)]
         // SAFETY: The strings are valid during the call, which copies them.
         unsafe {
             irqkit_bindings::rust_do_trace_path_schedule(
@@ -107,8 +121,10 @@ pub(crate) fn path_schedule(device: &CStr, path: &CStr, coalesced: bool) {
 
 /// The tracepoint `irqkit:path_run`. Times are in nanoseconds.
 #[inline(always)]
+#[cfg_attr(not(CONFIG_TRACEPOINTS), expect(unused_variables))]
 pub(crate) fn path_run(device: &CStr, path: &CStr, wait_ns: u64, run_ns: u64, items: u64) {
     if path_run_enabled() {
+        #[cfg(CONFIG_TRACEPOINTS)]
         // SAFETY: The strings are valid during the call, which copies them.
         unsafe {
             irqkit_bindings::rust_do_trace_path_run(

@@ -42,6 +42,9 @@ use super::{
     stamp::Stamp, //
 };
 
+#[cfg(not(CONFIG_DEBUG_FS))]
+compile_error!("irqkit needs a kernel with CONFIG_DEBUG_FS: that is where its paths are shown");
+
 /// The most that one `write()` may bring.
 const WRITE_MAX: usize = 4095;
 
