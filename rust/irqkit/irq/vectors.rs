@@ -3,7 +3,10 @@
 //! The interrupt vectors of a PCI function.
 
 use kernel::{
-    device::Bound,
+    device::{
+        Bound,
+        Device, //
+    },
     devres::Devres,
     irq::IrqRequest,
     pci::{
@@ -24,7 +27,7 @@ use kernel::{
 /// Stands for `pci_alloc_irq_vectors()` and `pci_free_irq_vectors()`.
 pub struct Vectors {
     vectors: Devres<IrqVectorRegistration<'static>>,
-    len: usize,
+    irqs: KVec<u32>,
     irq_type: IrqType,
 }
 
@@ -38,8 +41,12 @@ impl Vectors {
     /// these types, `min > max`, or its vectors are allocated already.
     pub fn new(dev: &pci::Device<Bound>, min: u32, max: u32, types: IrqTypes) -> Result<Arc<Self>> {
         let vectors = dev.alloc_irq_vectors(min, max, types)?;
-        let len = vectors.len();
         let irq_type = vectors.irq_type();
+
+        let mut irqs = KVec::with_capacity(vectors.len(), GFP_KERNEL)?;
+        for index in 0..vectors.len() {
+            irqs.push(IrqRequest::from(vectors.index(index)?).irq(), GFP_KERNEL)?;
+        }
 
         // SAFETY: The lifetime is that of the borrow of a bound device. `Devres` drops the value
         // before the device is unbound, and gives access to it no longer than that; `'static` never
@@ -52,7 +59,7 @@ impl Vectors {
 
         let vectors = Self {
             vectors: Devres::new(dev.as_ref(), vectors)?,
-            len,
+            irqs,
             irq_type,
         };
         Ok(Arc::new(vectors, GFP_KERNEL)?)
@@ -64,7 +71,7 @@ impl Vectors {
     #[allow(clippy::len_without_is_empty)]
     #[inline]
     pub fn len(&self) -> usize {
-        self.len
+        self.irqs.len()
     }
 
     /// Returns what they are.
@@ -85,12 +92,22 @@ impl Vectors {
 
     /// Returns the Linux number of vector `index` of `dev`.
     ///
+    /// May be called from any context.
+    ///
     /// # Errors
     ///
-    /// [`EINVAL`] if these are not the vectors of `dev`, or not as many.
+    /// [`EINVAL`] if these are not the vectors of `dev`, or not as many; [`ENODEV`] if they were
+    /// freed, because the device was unbound since, and bound again.
     pub fn irq(&self, dev: &pci::Device<Bound>, index: usize) -> Result<u32> {
-        let vectors = self.vectors.access(dev.as_ref())?;
+        let dev: &Device<Bound> = dev.as_ref();
 
-        Ok(IrqRequest::from(vectors.index(index)?).irq())
+        if !core::ptr::addr_eq(self.vectors.device(), dev) {
+            return Err(EINVAL);
+        }
+        let irq = *self.irqs.get(index).ok_or(EINVAL)?;
+
+        // `dev` is bound, so what is not freed now stays as long as that.
+        self.vectors.try_access().ok_or(ENODEV)?;
+        Ok(irq)
     }
 }
