@@ -71,6 +71,8 @@ fn is_possible(cpu: CpuId) -> bool {
 
 /// A value for each possible CPU.
 ///
+/// Dropping it drops them all, and may be done in any context in which a `T` may be dropped.
+///
 /// # Invariants
 ///
 /// - `ptr` is a per-CPU address from `__alloc_percpu_gfp()` with the size and alignment of `T`,

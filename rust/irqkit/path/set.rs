@@ -267,9 +267,9 @@ struct Books {
 struct Account {
     path: Arc<Path>,
     /// By possible CPU, in ascending order: what readings are shown relative to.
-    base: KVec<Row>,
+    base: KVVec<Row>,
     /// The same, for a reading.
-    rows: KVec<Row>,
+    rows: KVVec<Row>,
 }
 
 impl Books {
@@ -280,8 +280,8 @@ impl Books {
         self.paths.push(
             Account {
                 path,
-                base: KVec::from_elem(Row::ZERO, cpus, GFP_KERNEL)?,
-                rows: KVec::from_elem(Row::ZERO, cpus, GFP_KERNEL)?,
+                base: KVVec::from_elem(Row::ZERO, cpus, GFP_KERNEL)?,
+                rows: KVVec::from_elem(Row::ZERO, cpus, GFP_KERNEL)?,
             },
             GFP_KERNEL,
         )?;
