@@ -33,15 +33,12 @@ mod tests {
         processor::cpu_relax,
         sync::{
             atomic::{
-                Acquire,
                 Atomic,
                 Full,
-                Relaxed,
-                Release, //
+                Relaxed, //
             },
             Arc, //
         },
-        time::Delta, //
     };
 
     use irqkit::{
@@ -68,10 +65,9 @@ mod tests {
             on_cpu,
             on_cpus, //
         },
+        gate::Gate,
         hardirq,
         online_cpus,
-        spin_for,
-        spin_until,
         two_cpus,
         until, //
     };
@@ -99,45 +95,25 @@ mod tests {
         Ok(Arc::new(Atomic::new(0), GFP_KERNEL)?)
     }
 
-    /// A handler that is entered, waits until it may go, takes its time, and leaves.
-    struct Gate {
-        entered: Atomic<bool>,
-        release: Atomic<bool>,
-        left: Atomic<bool>,
+    /// Creates a gate that is closed.
+    fn closed_gate() -> Result<Arc<Gate>> {
+        let gate = Arc::new(Gate::open(), GFP_KERNEL)?;
+
+        gate.close();
+        Ok(gate)
     }
 
-    impl Gate {
-        fn new() -> Result<Arc<Self>> {
-            Ok(Arc::new(
-                Self {
-                    entered: Atomic::new(false),
-                    release: Atomic::new(false),
-                    left: Atomic::new(false),
-                },
-                GFP_KERNEL,
-            )?)
-        }
-
-        /// Schedules `tasklet`, whose handler passes this gate, on `cpu`, which must not be the current one, and
-        /// waits until it is inside.
-        fn let_in<T: TaskletHandler>(&self, cpu: CpuId, tasklet: &Tasklet<T>) -> Result<bool> {
-            hardirq::on_cpu(cpu, || {
-                tasklet.schedule(Stamp::NONE);
-            })?;
-            Ok(until(|| self.entered.load(Acquire)))
-        }
-
-        fn pass(&self) {
-            self.entered.store(true, Release);
-            spin_until(|| self.release.load(Acquire));
-            // Whoever ought to wait but does not has long looked by now.
-            spin_for(Delta::from_millis(10));
-            self.left.store(true, Release);
-        }
+    /// Schedules `tasklet`, whose handler passes `gate`, on `cpu`, which must not be the current
+    /// one, and waits until it is inside.
+    fn let_in<T: TaskletHandler>(gate: &Gate, cpu: CpuId, tasklet: &Tasklet<T>) -> Result<bool> {
+        hardirq::on_cpu(cpu, || {
+            tasklet.schedule(Stamp::NONE);
+        })?;
+        Ok(gate.has_entered())
     }
 
-    /// Passes a tasklet through the normal vector of `cpu`, and so waits until that has visited all that were
-    /// queued before. `path` counts it.
+    /// Passes a tasklet through the normal vector of `cpu`, and so waits until that has visited all
+    /// that were queued before. `path` counts it.
     fn flush(path: &Arc<Path>, cpu: CpuId) -> Result<bool> {
         let ran = shared()?;
         let count = ran.clone();
@@ -221,23 +197,23 @@ mod tests {
     #[test]
     fn scheduled_while_it_runs_it_runs_again() -> Result {
         let books = Books::new(c"again")?;
-        let gate = Gate::new()?;
+        let gate = closed_gate()?;
         let door = gate.clone();
         let runs = shared()?;
         let count = runs.clone();
         let t = tasklet(&books.path(Kind::Tasklet)?, State::Enabled, move |_| {
             if count.fetch_add(1, Relaxed) == 0 {
-                door.pass();
+                door.pass_spinning();
             }
         })?;
         let (here, there) = two_cpus()?;
 
         let (entered, answers) = on_cpu(here, || -> Result<_> {
-            let entered = gate.let_in(there, &t)?;
+            let entered = let_in(&gate, there, &t)?;
             // It is running, so it is not pending, and becomes so.
             let answers = [(); 2].map(|()| t.schedule(Stamp::NONE));
 
-            gate.release.store(true, Release);
+            gate.release();
             Ok((entered, answers))
         })??;
         let twice = until(|| runs.load(Relaxed) == 2);
@@ -250,8 +226,9 @@ mod tests {
         Ok(())
     }
 
-    /// All CPUs schedule one tasklet, on both vectors, as fast as they can. It never runs beside itself, no
-    /// request gets lost, and each run sees what was written before the requests that it serves.
+    /// All CPUs schedule one tasklet, on both vectors, as fast as they can. It never runs beside
+    /// itself, no request gets lost, and each run sees what was written before the requests that it
+    /// serves.
     #[test]
     fn never_beside_itself() -> Result {
         const REQUESTS: u64 = 4000;
@@ -338,20 +315,20 @@ mod tests {
     #[test]
     fn disable_waits_for_a_running_one() -> Result {
         let books = Books::new(c"disable")?;
-        let gate = Gate::new()?;
+        let gate = closed_gate()?;
         let door = gate.clone();
         let t = tasklet(&books.path(Kind::Tasklet)?, State::Enabled, move |_| {
-            door.pass()
+            door.pass_spinning()
         })?;
         let (here, there) = two_cpus()?;
 
         let (entered, left) = on_cpu(here, || -> Result<_> {
-            let entered = gate.let_in(there, &t)?;
+            let entered = let_in(&gate, there, &t)?;
 
             Task::with(|task| {
-                gate.release.store(true, Release);
+                gate.release();
                 let guard = t.disable(task);
-                let left = gate.left.load(Acquire);
+                let left = gate.has_left();
                 drop(guard);
                 (entered, left)
             })
@@ -366,24 +343,24 @@ mod tests {
     #[test]
     fn disable_nosync_does_not_wait() -> Result {
         let books = Books::new(c"nosync")?;
-        let gate = Gate::new()?;
+        let gate = closed_gate()?;
         let door = gate.clone();
         let t = tasklet(&books.path(Kind::Tasklet)?, State::Enabled, move |_| {
-            door.pass()
+            door.pass_spinning()
         })?;
         let (here, there) = two_cpus()?;
 
         let (entered, left) = on_cpu(here, || -> Result<_> {
-            let entered = gate.let_in(there, &t)?;
+            let entered = let_in(&gate, there, &t)?;
             let guard = t.disable_nosync();
-            let left = gate.left.load(Acquire);
+            let left = gate.has_left();
 
-            gate.release.store(true, Release);
+            gate.release();
             drop(guard);
             Ok((entered, left))
         })??;
         drop(t);
-        let finally = gate.left.load(Acquire);
+        let finally = gate.has_left();
         drop(books);
 
         assert!(entered);
@@ -463,19 +440,19 @@ mod tests {
     #[test]
     fn drop_waits_for_a_running_one() -> Result {
         let books = Books::new(c"drop")?;
-        let gate = Gate::new()?;
+        let gate = closed_gate()?;
         let door = gate.clone();
         let t = tasklet(&books.path(Kind::Tasklet)?, State::Enabled, move |_| {
-            door.pass()
+            door.pass_spinning()
         })?;
         let (here, there) = two_cpus()?;
 
         let (entered, left) = on_cpu(here, || -> Result<_> {
-            let entered = gate.let_in(there, &t)?;
+            let entered = let_in(&gate, there, &t)?;
 
-            gate.release.store(true, Release);
+            gate.release();
             drop(t);
-            Ok((entered, gate.left.load(Acquire)))
+            Ok((entered, gate.has_left()))
         })??;
         drop(books);
 
@@ -575,7 +552,8 @@ mod tests {
         forget(t);
         let ran = until(|| runs.load(Relaxed) == 1);
 
-        // SAFETY: It was just leaked, so nobody else has it. A leak in the test itself would hide others.
+        // SAFETY: It was just leaked, so nobody else has it. A leak in the test itself would hide
+        // others.
         drop(unsafe { Pin::new_unchecked(KBox::from_raw(address.cast_mut())) });
         drop(books);
 

@@ -36,8 +36,8 @@ struct Job<'a, F> {
     done: Completion,
 }
 
-/// Runs `body` in one thread on each of `cpus`, all starting at the same time, and waits until all of
-/// them are done.
+/// Runs `body` in one thread on each of `cpus`, all starting at the same time, and waits until all
+/// of them are done.
 ///
 /// # Errors
 ///
@@ -46,8 +46,8 @@ pub(crate) fn on_cpus<F: Fn(CpuId) + Sync>(cpus: &[CpuId], body: F) -> Result {
     start(cpus, body, || ())
 }
 
-/// Runs `body` in a thread bound to `cpu` while `here` runs in the calling one, and waits until both
-/// are done. `here` must see to it that `body` ends.
+/// Runs `body` in a thread bound to `cpu` while `here` runs in the calling one, and waits until
+/// both are done. `here` must see to it that `body` ends.
 ///
 /// # Errors
 ///
@@ -115,8 +115,8 @@ pub(crate) fn on_cpu<R: Send>(cpu: CpuId, body: impl FnOnce() -> R + Send) -> Re
     once.0.into_inner().1.ok_or(EINVAL)
 }
 
-/// Threads that were created. When dropped it waits until they have ended; those that were never woken up end without
-/// having done anything.
+/// Threads that were created. When dropped it waits until they have ended; those that were never
+/// woken up end without having done anything.
 struct Threads(KVec<ARef<Task>>);
 
 impl Threads {
@@ -124,7 +124,8 @@ impl Threads {
     fn create<F: Fn(CpuId) + Sync>(&mut self, job: &Job<'_, F>) -> Result {
         self.0.reserve(1, GFP_KERNEL)?;
 
-        // SAFETY: `thread::<F>` fits the data; the format has one string. A negative node is no preference.
+        // SAFETY: `thread::<F>` fits the data; the format has one string. A negative node is no
+        // preference.
         let task = from_err_ptr(unsafe {
             bindings::kthread_create_on_node(
                 Some(thread::<F>),

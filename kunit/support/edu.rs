@@ -43,7 +43,8 @@ kernel::pci_device_table!(
 );
 
 global_lock! {
-    // SAFETY: `Module` initialises it before it registers the driver, and nothing else uses it earlier.
+    // SAFETY: `Module` initialises it before it registers the driver, and nothing else uses it
+    // earlier.
     unsafe(uninit) static DEVICE: Mutex<Option<Arc<Edu>>> = None;
 }
 
@@ -72,13 +73,14 @@ impl Edu {
     pub(crate) fn bound(&self) -> &pci::Device<device::Bound> {
         let dev: *const pci::Device = &raw const *self.dev;
 
-        // SAFETY: The context is but a marker. The device was bound to this module's driver when `self` was made, and
-        // stays so while tests run: they are a part of the module's loading, and what unbinds is
-        // user space, after that.
+        // SAFETY: The context is but a marker. The device was bound to this module's driver when
+        // `self` was made, and stays so while tests run: they are a part of the module's loading,
+        // and what unbinds is user space, after that.
         unsafe { &*dev.cast() }
     }
 
-    /// Raises `causes`: an interrupt, if none of those that are not acknowledged yet keeps the line up.
+    /// Raises `causes`: an interrupt, if none of those that are not acknowledged yet keeps the line
+    /// up.
     ///
     /// May be called from any context.
     pub(crate) fn raise(&self, causes: u32) {
@@ -167,8 +169,8 @@ impl kernel::InPlaceModule for Module {
     }
 }
 
-/// Unbinds the device from this driver, and binds it again. Nobody may use [`Edu::bound`] meanwhile, and the `Edu` is
-/// another one afterwards.
+/// Unbinds the device from this driver, and binds it again. Nobody may use [`Edu::bound`]
+/// meanwhile, and the `Edu` is another one afterwards.
 pub(crate) fn rebind(edu: Arc<Edu>) -> Result {
     let dev = edu.dev.clone();
     let generic: &device::Device = (*dev).as_ref();
@@ -178,7 +180,8 @@ pub(crate) fn rebind(edu: Arc<Edu>) -> Result {
         .cast::<bindings::device>();
 
     drop(edu);
-    // SAFETY: The device is valid: a reference to it is held. This is a task that holds no lock of it.
+    // SAFETY: The device is valid: a reference to it is held. This is a task that holds no lock of
+    // it.
     unsafe { bindings::device_release_driver(raw) };
     // SAFETY: As above.
     let bound = unsafe { bindings::device_attach(raw) };

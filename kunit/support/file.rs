@@ -44,7 +44,8 @@ impl Debugfs {
             return Err(EINVAL);
         }
 
-        // SAFETY: The test is the current one. The mapping is anonymous and undone when the test ends.
+        // SAFETY: The test is the current one. The mapping is anonymous and undone when the test
+        // ends.
         let user = unsafe {
             bindings::kunit_vm_mmap(
                 test,
@@ -131,7 +132,8 @@ impl Debugfs {
         UserSlice::new(self.user, BUFFER)
             .writer()
             .write_slice(text.as_bytes())?;
-        // SAFETY: It is the file's own operation. The buffer is user memory and was written that far.
+        // SAFETY: It is the file's own operation. The buffer is user memory and was written that
+        // far.
         let n = unsafe {
             write(
                 file.0,
@@ -172,9 +174,11 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        // At once: kernel threads leave closing to others otherwise, who would do it at some later time.
+        // At once: kernel threads leave closing to others otherwise, who would do it at some later
+        // time.
         //
-        // SAFETY: By the type invariant it is open and ours; this is a kernel thread that holds no locks.
+        // SAFETY: By the type invariant it is open and ours; this is a kernel thread that holds no
+        // locks.
         unsafe { bindings::__fput_sync(self.0) };
     }
 }

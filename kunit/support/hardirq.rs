@@ -2,7 +2,8 @@
 
 //! Hard interrupts on demand.
 //!
-//! An `irq_work` makes a CPU interrupt itself; its function runs in hard interrupt context, with interrupts off.
+//! An `irq_work` makes a CPU interrupt itself; its function runs in hard interrupt context, with
+//! interrupts off.
 
 use core::cell::UnsafeCell;
 
@@ -26,8 +27,8 @@ struct Call<F> {
 /// Calls `body` once in a hard interrupt on `cpu`, which must be online, and waits until it has
 /// returned.
 ///
-/// What softirqs `body` raises begin when the interrupt ends, before this returns to a task on that CPU, unless
-/// softirqs were off there. To be called in task context.
+/// What softirqs `body` raises begin when the interrupt ends, before this returns to a task on that
+/// CPU, unless softirqs were off there. To be called in task context.
 pub(crate) fn on_cpu<F: FnMut() + Send>(cpu: CpuId, body: F) -> Result {
     let mut work = bindings::irq_work {
         func: Some(called::<F>),

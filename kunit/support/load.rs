@@ -14,8 +14,8 @@ use kernel::{
 
 use super::crew;
 
-/// Calls `load` over and over in a thread on `cpu` while `body` runs in the calling one, which is a test's own and
-/// can use files. Both have ended when it returns.
+/// Calls `load` over and over in a thread on `cpu` while `body` runs in the calling one, which is a
+/// test's own and can use files. Both have ended when it returns.
 ///
 /// # Errors
 ///

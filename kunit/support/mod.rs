@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the KUnit suites have in common: threads on chosen CPUs, hard interrupts on demand, simulated interrupt
-//! lines, and the text of debugfs files.
+//! What the KUnit suites have in common: threads on chosen CPUs, hard interrupts on demand,
+//! a device that raises real ones, and the text of debugfs files.
 //!
 //! Each suite is a module of its own and compiles this as a part of it:
 //!
@@ -12,12 +12,13 @@
 //!
 //! # How the tests are written
 //!
-//! - A failed `assert!` of a KUnit test ends the thread on the spot and runs no destructors. So nothing that
-//!   others still use may stand on the stack by then: a test first does everything, and lets go of
-//!   it, and then asserts. Everything in here that borrows from the stack returns only when the borrow is over.
-//! - Nothing waits for time to pass. Tests wait for what must happen ([`until`]), with a deadline that is far
-//!   beyond what the slowest machine needs; and that something does *not* happen is shown by something else that
-//!   must happen later.
+//! - A failed `assert!` of a KUnit test ends the thread on the spot and runs no destructors. So
+//!   nothing that others still use may stand on the stack by then: a test first does everything,
+//!   and lets go of it, and then asserts. Everything in here that borrows from the stack returns
+//!   only when the borrow is over.
+//! - Nothing waits for time to pass. Tests wait for what must happen ([`until`]), with a deadline
+//!   that is far beyond what the slowest machine needs; and that something does *not* happen is
+//!   shown by something else that must happen later.
 
 // No suite uses all of it.
 #![allow(dead_code)]
@@ -37,6 +38,7 @@ use kernel::{
 pub(crate) mod books;
 pub(crate) mod crew;
 pub(crate) mod file;
+pub(crate) mod gate;
 pub(crate) mod hardirq;
 pub(crate) mod load;
 
@@ -71,7 +73,8 @@ pub(crate) fn spin_until(mut happened: impl FnMut() -> bool) -> bool {
     true
 }
 
-/// Spins for `delta` on the clock that stamps are made of; `udelay()` has a mind of its own under emulation.
+/// Spins for `delta` on the clock that stamps are made of; `udelay()` has a mind of its own under
+/// emulation.
 pub(crate) fn spin_for(delta: Delta) {
     let began = Instant::<Monotonic>::now();
 
@@ -82,7 +85,8 @@ pub(crate) fn spin_for(delta: Delta) {
 
 /// Returns the CPUs that are online, in ascending order.
 pub(crate) fn online_cpus() -> Result<KVec<CpuId>> {
-    // SAFETY: The mask is a global of the kernel, valid for ever. CPUs come and go only by the tests' own doing.
+    // SAFETY: The mask is a global of the kernel, valid for ever. CPUs come and go only by the
+    // tests' own doing.
     let online = unsafe { Cpumask::from_raw(&raw const kernel::bindings::__cpu_online_mask) };
     let mut cpus = KVec::new();
 
@@ -96,8 +100,8 @@ pub(crate) fn online_cpus() -> Result<KVec<CpuId>> {
 ///
 /// # Errors
 ///
-/// `ENXIO` if there is only one: the tests of what CPUs do to each other need two, and fail rather than
-/// show nothing.
+/// `ENXIO` if there is only one: the tests of what CPUs do to each other need two, and fail rather
+/// than show nothing.
 pub(crate) fn two_cpus() -> Result<(CpuId, CpuId)> {
     match online_cpus()?.as_slice() {
         [one, other, ..] => Ok((*one, *other)),

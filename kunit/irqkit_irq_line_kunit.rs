@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KUnit suite: what can be done with a registered interrupt, on a real PCI device
+//! ([`irqkit::irq`]).
+
+use kernel::prelude::*;
+
+#[path = "support/edu.rs"]
+mod edu;
+#[path = "support/scene.rs"]
+mod scene;
+#[path = "support/mod.rs"]
+mod support;
+
+module! {
+    type: edu::Module,
+    name: "irqkit_irq_line_kunit",
+    authors: ["Rust interrupt suite"],
+    description: "KUnit suite: what can be done with an interrupt line",
+    license: "GPL",
+}
+
+#[kunit_tests(irqkit_irq_line)]
+mod tests {
+    use core::mem::forget;
+
+    use kernel::{
+        pci::IrqType,
+        prelude::*,
+        str::CString,
+        sync::{
+            atomic::{
+                Acquire,
+                Atomic,
+                Relaxed,
+                Release, //
+            },
+            Arc,
+            SetOnce, //
+        }, //
+    };
+
+    use irqkit::{
+        context::Task,
+        irq::{
+            CpuList,
+            IrqReturn,
+            Line,
+            ThreadHandler,
+            ThreadedIrqReturn, //
+        },
+        path::Run, //
+    };
+
+    use crate::{
+        edu::Edu,
+        scene::{
+            flush,
+            move_to,
+            Bench, //
+        },
+        support::{
+            crew::on_cpu,
+            online_cpus,
+            two_cpus,
+            until, //
+        }, //
+    };
+
+    #[test]
+    fn affinity_round_trip() -> Result {
+        let bench = Bench::new(c"affinity", IrqType::Msi)?;
+        let scene = bench.scene(ThreadedIrqReturn::Handled)?;
+        let irq = bench.plain(&scene)?;
+        let mut wrong = 0;
+
+        let cpus = online_cpus()?;
+        for &cpu in cpus.iter().cycle().take(2 * cpus.len()) {
+            let moved = move_to(&irq, &scene, cpu)?;
+            let (set, effective) =
+                Task::with(|task| (irq.affinity(task), irq.effective_affinity(task)))?;
+            let expected = CString::try_from_fmt(fmt!("{}", cpu.as_u32()))?;
+            let shown = CString::try_from_fmt(fmt!("{}", effective?))?;
+
+            if !moved || !set?.contains(cpu) || *shown != *expected {
+                wrong += 1;
+            }
+        }
+        let empty = Task::with(|task| irq.set_affinity_and_hint(task, CpuList::new([])?))?;
+        let hint = Task::with(|task| irq.update_affinity_hint(task, None))?;
+        drop((irq, bench));
+
+        assert_eq!(wrong, 0);
+        assert_eq!(empty, Err(EINVAL));
+        assert_eq!(hint, Ok(()));
+        Ok(())
+    }
+
+    #[test]
+    fn disable_waits_for_a_running_handler() -> Result {
+        let bench = Bench::new(c"disable", IrqType::Msi)?;
+        let scene = bench.scene(ThreadedIrqReturn::Handled)?;
+        let irq = bench.plain(&scene)?;
+        let (here, there) = two_cpus()?;
+        let moved = move_to(&irq, &scene, there)?;
+
+        let results = on_cpu(here, || -> Result<_> {
+            scene.hard_gate.close();
+            scene.edu.raise(1);
+            let entered = scene.hard_gate.has_entered();
+
+            let nosync = irq.disable_nosync()?;
+            let inside = !scene.hard_gate.has_left();
+            scene.hard_gate.release();
+            let guard = Task::with(|task| irq.disable(task).map(|_| scene.hard_gate.has_left()))??;
+            drop(nosync);
+            Ok((entered, inside, guard))
+        })??;
+        let enabled = scene.raise();
+        drop((irq, bench));
+
+        assert!(moved);
+        // It went in; disable_nosync() left it there; disable() saw it out.
+        assert_eq!(results, (true, true, true));
+        assert!(enabled);
+        Ok(())
+    }
+
+    #[test]
+    fn synchronize_waits_for_handler_and_thread() -> Result {
+        let bench = Bench::new(c"synchronize", IrqType::Msi)?;
+        let scene = bench.scene(ThreadedIrqReturn::WakeThread)?;
+        let irq = bench.threaded(&scene)?;
+        let (here, there) = two_cpus()?;
+        let moved = move_to(&irq, &scene, there)?;
+
+        let hard = on_cpu(here, || -> Result<_> {
+            scene.hard_gate.close();
+            scene.edu.raise(1);
+            let entered = scene.hard_gate.has_entered();
+            scene.hard_gate.release();
+            Task::with(|task| irq.synchronize(task))??;
+            Ok((entered, scene.hard_gate.has_left()))
+        })??;
+        let thread = on_cpu(here, || -> Result<_> {
+            scene.thread_gate.close();
+            scene.edu.raise(1);
+            let entered = scene.thread_gate.has_entered();
+            scene.thread_gate.release();
+            Task::with(|task| irq.synchronize(task))??;
+            Ok((entered, scene.thread_gate.has_left()))
+        })??;
+        drop((irq, bench));
+
+        assert!(moved);
+        assert_eq!(hard, (true, true));
+        assert_eq!(thread, (true, true));
+        Ok(())
+    }
+
+    #[test]
+    fn guards_nest_and_what_came_meanwhile_arrives() -> Result {
+        let bench = Bench::new(c"nest", IrqType::Msi)?;
+        let scene = bench.scene(ThreadedIrqReturn::Handled)?;
+        let irq = bench.plain(&scene)?;
+        let (_, there) = two_cpus()?;
+        let moved = move_to(&irq, &scene, there)?;
+        let before = scene.hard.load(Relaxed);
+
+        let outer = Task::with(|task| irq.disable(task))??;
+        let inner = irq.disable_nosync()?;
+        scene.edu.raise(1);
+        flush(there)?;
+        let disabled_twice = scene.hard.load(Relaxed) - before;
+        drop(outer);
+        scene.edu.raise(2);
+        flush(there)?;
+        let disabled_once = scene.hard.load(Relaxed) - before;
+        let raised = scene.edu.causes();
+        drop(inner);
+        let delivered = until(|| scene.hard.load(Relaxed) == before + 1);
+        let works = scene.raise();
+        drop((irq, bench));
+
+        assert!(moved);
+        assert_eq!((disabled_twice, disabled_once), (0, 0));
+        assert_eq!(raised, 3);
+        assert!(delivered);
+        assert!(works);
+        Ok(())
+    }
+
+    /// The interrupt stays disabled from the hard handler until the thread is done.
+    #[test]
+    fn masked_until_the_thread_is_done() -> Result {
+        let bench = Bench::new(c"masked", IrqType::Msi)?;
+        let scene = bench.scene(ThreadedIrqReturn::WakeThreadMasked)?;
+        let irq = bench.threaded(&scene)?;
+        let (_, there) = two_cpus()?;
+        let moved = move_to(&irq, &scene, there)?;
+        let idle = Task::with(|task| irq.synchronize(task))?;
+
+        scene.thread_gate.close();
+        let first = scene.raise();
+        let entered = scene.thread_gate.has_entered();
+        let before = scene.hard.load(Relaxed);
+        scene.edu.raise(1);
+        flush(there)?;
+        let meanwhile = scene.hard.load(Relaxed) - before;
+        scene.thread_gate.release();
+        let after = until(|| scene.hard.load(Relaxed) == before + 1);
+        drop(irq);
+        let [scheduled, runs, coalesced, cancelled] = bench
+            .books
+            .stats("thread", ["scheduled", "runs", "coalesced", "cancelled"])?;
+
+        // What is masked when the registration ends is not so for the next one.
+        let next = bench.scene(ThreadedIrqReturn::Handled)?;
+        let irq = bench.plain(&next)?;
+        let works = next.raise();
+        drop((irq, bench));
+
+        assert!(moved);
+        assert_eq!(idle, Ok(()));
+        assert!(first && entered);
+        assert_eq!(meanwhile, 0);
+        assert!(after);
+        assert_eq!(scheduled, runs + coalesced + cancelled);
+        assert!(works);
+        Ok(())
+    }
+
+    #[test]
+    fn forgotten_guards_end_with_the_registration() -> Result {
+        let bench = Bench::new(c"forget", IrqType::Msi)?;
+        let scene = bench.scene(ThreadedIrqReturn::Handled)?;
+        let irq = bench.plain(&scene)?;
+
+        forget(irq.disable_nosync()?);
+        forget(Task::with(|task| irq.disable(task))??);
+        let line = irq.line().clone();
+        drop(irq);
+        // The line may be someone else's now, and is left alone.
+        let late = (
+            line.disable_nosync().map(drop),
+            Task::with(|task| line.synchronize(task))?,
+            Task::with(|task| line.affinity(task).map(drop))?,
+        );
+
+        let next = bench.scene(ThreadedIrqReturn::Handled)?;
+        let irq = bench.plain(&next)?;
+        let works = next.raise();
+        drop((irq, bench));
+
+        assert_eq!(late, (Err(ENODEV), Err(ENODEV), Err(ENODEV)));
+        assert!(works);
+        Ok(())
+    }
+
+    /// The thread can't wait for itself.
+    #[test]
+    fn waiting_for_oneself_is_refused() -> Result {
+        /// Tries, and notes what came of it.
+        struct Narcissus {
+            edu: Arc<Edu>,
+            line: Arc<SetOnce<Arc<Line>>>,
+            answer: Arc<Atomic<u64>>,
+        }
+
+        impl ThreadHandler for Narcissus {
+            fn handle_threaded(&self, task: Task<'_>, _run: &mut Run<'_>) -> IrqReturn {
+                if self.edu.acknowledge() == 0 {
+                    return IrqReturn::None;
+                }
+                let refused = SetOnce::as_ref(&self.line).is_some_and(|line| {
+                    line.synchronize(task) == Err(EDEADLK)
+                        && line.disable(task).map(drop) == Err(EDEADLK)
+                });
+                self.answer.store(if refused { 1 } else { 2 }, Release);
+                IrqReturn::Handled
+            }
+        }
+
+        let bench = Bench::new(c"self", IrqType::Msi)?;
+        let answer = Arc::new(Atomic::<u64>::new(0), GFP_KERNEL)?;
+        let line = Arc::new(SetOnce::new(), GFP_KERNEL)?;
+
+        bench.edu.acknowledge();
+        let irq = bench.request()?.thread_only(
+            bench.thread.clone(),
+            Narcissus {
+                edu: bench.edu.clone(),
+                line: line.clone(),
+                answer: answer.clone(),
+            },
+        )?;
+        line.populate(irq.line().clone());
+        bench.edu.raise(1);
+        let answered = until(|| answer.load(Acquire) != 0);
+        drop((irq, bench));
+
+        assert!(answered);
+        assert_eq!(answer.load(Relaxed), 1);
+        Ok(())
+    }
+}
