@@ -5,6 +5,7 @@
 # lab-kernels: debian rt
 # lab-expect-dmesg: nobody cared
 # lab-expect-dmesg: Call Trace
+# lab-expect-dmesg: Disabling IRQ
 #
 # A bad sharer: a device without a driver that holds the shared line active. The driver of the
 # other device says NONE to every interrupt, the kernel's own limit (99,900 of 100,000 unhandled)

@@ -73,7 +73,7 @@ load_on() {
 load_off() {
 	kill "$loader" && wait "$loader" 2>/dev/null
 	# The write in flight was the shell's own, and ended by the signal.
-	settle $device
+	wait_for 20 balanced $device || bail "work is still in flight after 20 s"
 }
 load_on
 check "stats read during load never claim more than was asked for" reads_are_sane
@@ -93,7 +93,7 @@ races() {
 }
 check "100 resets during load" races
 load_off
-check "the books balance after them" wait_for 10 at_rest $device
+check "the books balance after them" wait_for 10 balanced $device
 echo 1 >"$files/reset"
 echo "40 paced" >"$files/trigger"
 settle $device

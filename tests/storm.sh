@@ -11,6 +11,10 @@
 . "$(dirname "$0")/lib/edu.sh"
 plan 35
 
+# Guest tests share a boot, and in another one the kernel is meant to.
+disabled_lines() { dmesg | grep -c 'nobody cared' || :; }
+disabled=$(disabled_lines)
+
 state_is() { [ "$(field "$1" storm state)" = "$2" ]; }
 episode_begun() { [ "$(field "$1" storm episodes)" -gt "$2" ]; }
 storm_lines() { driver_log | grep -c "$1.*interrupt storm" || :; }
@@ -53,7 +57,7 @@ episode $edu2 noack unacknowledged
 echo none >"$(edu $edu2 defer)"
 episode $edu2 ack rate
 
-assert_eq "the kernel disabled no line" 0 "$(dmesg | grep -c 'nobody cared' || :)"
+assert_eq "the kernel disabled no line" "$disabled" "$(disabled_lines)"
 
 # Called off from outside, long before its time.
 echo "noack 60000" >"$(edu $edu2 storm)"
