@@ -97,16 +97,22 @@ fn start<F: Fn(CpuId) + Sync, R>(cpus: &[CpuId], body: F, here: impl FnOnce() ->
 /// If the thread can't be created.
 pub(crate) fn on_cpu<R: Send>(cpu: CpuId, body: impl FnOnce() -> R + Send) -> Result<R> {
     /// What the one thread takes and gives.
+    ///
+    /// # Invariants
+    ///
+    /// One thread at a time uses the content.
     struct Once<F, R>(UnsafeCell<(Option<F>, Option<R>)>);
 
-    // SAFETY: It is used by one thread after the other, and they hand over what is `Send`.
+    // SAFETY: By the type invariant one thread after the other uses it, and what they hand over
+    // is `Send`.
     unsafe impl<F: Send, R: Send> Sync for Once<F, R> {}
 
+    // INVARIANT: From here until `on_cpus` returns it is the new thread that uses it.
     let once = Once(UnsafeCell::new((Some(body), None)));
     let shared = &once;
 
     on_cpus(&[cpu], |_| {
-        // SAFETY: There is one thread, and its creator waits for it.
+        // SAFETY: By the type invariant: there is one thread, and its creator waits for it.
         let (body, result) = unsafe { &mut *shared.0.get() };
 
         *result = body.take().map(|body| body());

@@ -17,6 +17,11 @@ use kernel::{
 };
 
 /// A function to be called in a hard interrupt.
+///
+/// # Invariants
+///
+/// `work` is an initialised `irq_work` of [`called::<F>`]. From when it is queued until it has been
+/// called nobody else uses `body`.
 #[repr(C)]
 struct Call<F> {
     // First: a pointer to it is one to the whole.
@@ -37,6 +42,7 @@ pub(crate) fn on_cpu<F: FnMut() + Send>(cpu: CpuId, body: F) -> Result {
     // CAST: A small constant.
     work.node.__bindgen_anon_1.a_flags.counter = bindings::IRQ_WORK_HARD_IRQ as i32;
 
+    // INVARIANT: It is queued once, below, and `body` is not used here any more.
     let call = Call {
         work: Opaque::new(work),
         body: UnsafeCell::new(body),
