@@ -17,7 +17,7 @@ read_results() {
 			start=$EPOCHREALTIME
 			log=$logs/${name//\//-}.log
 			: >"$log"
-			begin "$name" "$(header "${line#@begin }" may-skip)"
+			begin "$name" "$([ "$kind" = kunit ] || header "${line#@begin }" may-skip)"
 			continue
 			;;
 		"@log "*) extra "kernel log: ${line#@log }" ;;
@@ -146,8 +146,8 @@ kunit_results() {
 	fi
 	while IFS= read -r line; do
 		bad "$line"
-	done < <(sed 's/\x1b\[[0-9;]*m//g' "$parsed" | grep -E '\[(FAILED|CRASHED|TIMEOUT|ERROR)\]' |
-		sed -E 's/^[^[]*\[[A-Z]+\] *//' | grep -vE '^=|^-')
+	done < <(sed 's/\x1b\[[0-9;]*m//g' "$parsed" | grep -vE '===' |
+		sed -nE 's/^.*\[(FAILED|CRASHED|TIMEOUT|ERROR)\] *//p')
 	if [[ $(sed 's/\x1b\[[0-9;]*m//g' "$parsed") =~ (failed|crashed|errors):\ ([0-9]+) ]] && [ ${#test_bad[@]} -eq 0 ]; then
 		bad "${BASH_REMATCH[0]}"
 	fi
