@@ -9,10 +9,6 @@
 . "$(dirname "$0")/lib/edu.sh"
 plan 6
 
-if ! modinfo -F parm $driver | grep -q '^irq_shared:'; then
-	for name in 1 2 3 4 5 6; do skip "part $name" "the driver has no parameter irq_shared"; done
-	exit
-fi
 unload
 mark_log
 modprobe $driver irq_mode=intx irq_shared=0

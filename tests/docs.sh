@@ -28,7 +28,7 @@ for file in "${files[@]}"; do
 	name=${name//_//}
 	if [ "$page" != "${name%:*}" ]; then
 		page=${name%:*}
-		load
+		load irq_mode=auto
 	fi
 	check "$name runs" run_block "$file"
 	check "$name shows something" test -s "$blocks/out"

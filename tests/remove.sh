@@ -44,13 +44,13 @@ alive() {
 # $1 unbinds $2 under fire, several times.
 for device in $edu0 $edu2; do
 	load irq_mode=auto
-	fire $device
-	check "$device is under fire" wait_for 20 busy $device
+	fire "$device"
+	check "$device is under fire" wait_for 20 busy "$device"
 	check "unbind returns" timeout 60 sh -c "echo $device >/sys/bus/pci/drivers/$driver/unbind"
-	check "its files are gone" gone $device
+	check "its files are gone" gone "$device"
 	check "those who used them have ended" cease
 	check "bind brings it back" sh -c "echo $device >/sys/bus/pci/drivers/$driver/bind"
-	check "and it works" alive $device
+	check "and it works" alive "$device"
 done
 
 # A storm at the same time, under INTx: the pin is masked when the device goes.

@@ -11,7 +11,7 @@ plan 17
 
 count=500
 
-load_pair
+load_pair irq_mode=auto
 irq=$(irq_of $edu0)
 assert_eq "both devices have one line" "$irq" "$(irq_of $edu1)"
 assert_ne "the third device has another" "$irq" "$(irq_of $edu2)"

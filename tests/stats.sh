@@ -35,6 +35,7 @@ echo "50 paced" >"$files/trigger"
 settle $device
 assert_eq "histograms count with it" "50 50" "$(hist_count $device hardirq wait_ns) $(hist_count $device thread run_ns)"
 assert_eq "timing is each device's own" 0 "$(cat "$debugfs/$edu0/timing")"
+# shellcheck disable=SC2016 # for awk
 check "hardirq waited, and for less than a second" \
 	awk '$1 == "max" { exit !($2 > 0 && $2 < 1000000000) }' "$files/hardirq/wait_ns"
 

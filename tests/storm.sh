@@ -48,7 +48,7 @@ episode() {
 
 load_pair storm_limit=2000
 for device in $edu0 $edu1 $edu2; do
-	echo 1 >"$(edu $device timing)"
+	echo 1 >"$(edu "$device" timing)"
 done
 assert_eq "the parameter storm_limit is heard" 2000 "$(cat "$(edu $edu0 storm_limit)")"
 

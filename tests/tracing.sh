@@ -1,6 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # lab-devices: edu2-intx+edu-msi
+# lab-may-skip: this kernel has no BTF
+# lab-may-skip: this guest has no perf for its kernel
 # lab-timeout: 180
 #
 # The tracepoints irqkit:path_schedule and irqkit:path_run, as trace-cmd, perf and bpftrace see

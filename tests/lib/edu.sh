@@ -47,9 +47,9 @@ load() {
 load_pair() {
 	local device status=0
 	unload
-	for device in $edu0 $edu1; do echo 0 >$pci/$device/msi_bus; done
+	for device in $edu0 $edu1; do echo 0 >"$pci/$device/msi_bus"; done
 	modprobe "$driver" "$@" || status=$?
-	for device in $edu0 $edu1; do echo 1 >$pci/$device/msi_bus; done
+	for device in $edu0 $edu1; do echo 1 >"$pci/$device/msi_bus"; done
 	[ $status -eq 0 ] || bail "the driver does not load"
 }
 
