@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # lab-devices: edu2-intx+edu-msi
-# lab-timeout: 120
+# lab-timeout: 240
 #
 # The program behind `make demo`, and the report it writes. Whether it would see books that don't
 # agree is asked as well.

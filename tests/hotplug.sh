@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # lab-devices: edu2-intx+edu-msi
-# lab-timeout: 120
+# lab-timeout: 240
 #
 # CPUs go and come while interrupts arrive: none is lost, and what a CPU counted stays counted when
 # it is gone.

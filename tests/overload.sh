@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # lab-devices: edu2-intx+edu-msi
-# lab-timeout: 120
+# lab-timeout: 240
 #
 # More softirqs than one exit from an interrupt may serve (2 ms, or ten rounds) go to ksoftirqd,
 # which is a task: it uses CPU time, and others get theirs.

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # lab-devices: edu2-intx+edu-msi
-# lab-timeout: 120
+# lab-timeout: 240
 #
 # Every way of handing interrupts on, against the kernel's own counts: the interrupt's row in
 # /proc/interrupts and the rows HI and TASKLET of /proc/softirqs. Equal, not nearly.

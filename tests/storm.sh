@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # lab-devices: edu2-intx+edu-msi
-# lab-timeout: 120
+# lab-timeout: 240
 #
 # Interrupt storms: a source that is never acknowledged, and one that is but never stops. Each is
 # found, masked, polled at a bounded rate and released when it is calm, is logged once, and nothing

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # lab-devices: edu2-intx+edu-msi
-# lab-timeout: 120
+# lab-timeout: 240
 #
 # The device's real work, whose end it tells by an interrupt: factorials and DMA, under INTx and
 # under MSI, whatever way interrupts are handed on.
