@@ -12,6 +12,6 @@ void enter_root(void);
 /* Runs the command or the shell that the lab was started for, tells the host how it ended, and
  * powers off.
  */
-void run_and_power_off(void) __attribute__((noreturn));
+_Noreturn void run_and_power_off(void);
 
 #endif

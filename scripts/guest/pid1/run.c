@@ -56,7 +56,7 @@ static const char *parameter(const char *name)
 	if (!file || !fgets(line, sizeof(line), file))
 		die("read /proc/cmdline");
 	fclose(file);
-	while ((word = strsep(&rest, " \n"))) {
+	while ((word = strsep(&rest, "\n "))) {
 		if (!strncmp(word, name, strlen(name))) {
 			snprintf(copy, sizeof(copy), "%s", word + strlen(name));
 			return copy;
