@@ -40,3 +40,5 @@ mark_log
 check_fails "a word that is none of the three is refused" modprobe $driver irq_mode=msix
 assert_match "and the log says what was expected" "auto|Invalid argument|invalid for parameter" "$(dmesg | tail -n "+$((log_mark + 1))")"
 check_fails "the module is not left behind" test -e /sys/module/$driver
+# modprobe had loaded it for the driver that then refused.
+modprobe -r irqkit
