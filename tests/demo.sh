@@ -20,7 +20,7 @@ report=$(mktemp)
 on_exit rm -f "$report"
 on_exit sh -c "echo 1 >$pci/$edu0/msi_bus; echo 1 >$pci/$edu1/msi_bus"
 
-check "the demo runs, and its books agree" $demo --interrupts 100 --intx $edu0 --intx $edu1 --msi $edu2 --report "$report"
+check "the demo runs, and its books agree" "$demo" --interrupts 100 --intx $edu0 --intx $edu1 --msi $edu2 --report "$report"
 ask() { python3 -c "import json; report = json.load(open('$report')); print($1)"; }
 assert_eq "the report says so" True "$(ask "report['reconciled']")"
 assert_eq "and its schema" 1 "$(ask "report['schema']")"
@@ -35,9 +35,9 @@ assert_eq "histograms that add up" True \
 (while :; do echo "1 paced" >"$debugfs/$edu2/trigger" || sleep 0.1; done) 2>/dev/null &
 meddler=$!
 on_exit sh -c "kill $meddler 2>/dev/null || :"
-check_fails "the demo fails when a count is not right" $demo --interrupts 400 --intx $edu0 --intx $edu1 --msi $edu2 --report "$report"
+check_fails "the demo fails when a count is not right" "$demo" --interrupts 400 --intx $edu0 --intx $edu1 --msi $edu2 --report "$report"
 assert_eq "and the report says so" False "$(ask "report['reconciled']")"
 kill $meddler
 
-output=$($demo --intx 0000:00:1f.7 2>&1) && output="it ran"
+output=$("$demo" --intx 0000:00:1f.7 2>&1) && output="it ran"
 assert_match "a device that is not there gets a clear error" "is there a device 0000:00:1f.7" "$output"
