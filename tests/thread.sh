@@ -26,7 +26,8 @@ assert_eq "it ran for each" 200 "$(counter $device thread.runs)"
 assert_eq "each run wrote one line of the journal" 200 "$(field $device journal recorded)"
 assert_eq "no allocation failed" 0 "$(field $device journal lost)"
 assert_eq "the journal keeps the last 16" 16 "$(grep -c '^run ' "$(edu $device journal)")"
-assert_ge "it slept in between" 100 \
+# Not for each run: the next interrupt may come before it has gone to sleep.
+assert_ge "it slept in between" 1 \
 	$(($(awk '/^voluntary_ctxt/ { print $2 }' "/proc/$thread/status") - switches))
 
 sound $device
