@@ -35,12 +35,16 @@ assert_eq "histograms that add up" True \
 (while :; do echo "1 paced" >"$debugfs/$edu2/trigger" || sleep 0.1; done) 2>/dev/null &
 meddler=$!
 on_exit sh -c "kill $meddler 2>/dev/null || :"
-rm -f "$report"
-check_fails "the demo fails when a count is not right" "$demo" --interrupts 400 --intx $edu0 --intx $edu1 --msi $edu2 --report "$report"
-# Without a report, when the other writer made one of its steps fail outright.
-agrees=False
-[ ! -s "$report" ] || agrees=$(ask "report['reconciled']")
-assert_eq "and no report says that the books agree" False "$agrees"
+# The other writer can make a step of the demo fail outright, before there is a report: that is no
+# answer to whether the books are looked at, so try again.
+for _ in 1 2 3 4 5; do
+	rm -f "$report"
+	status=0
+	"$demo" --interrupts 400 --intx $edu0 --intx $edu1 --msi $edu2 --report "$report" >/dev/null 2>&1 || status=$?
+	if [ -s "$report" ] || [ $status -eq 0 ]; then break; fi
+done
+assert_eq "the demo fails when a count is not right" 1 "$status"
+assert_eq "and the report says so" False "$(ask "report['reconciled']")"
 kill $meddler
 
 output=$("$demo" --intx 0000:00:1f.7 2>&1) && output="it ran"
