@@ -6,6 +6,7 @@
  * Sorted alphabetically.
  */
 
+#include <linux/hw_random.h>
 #include <linux/interrupt.h>
 #include <linux/irq.h>
 

@@ -13,16 +13,20 @@
 //! - [`path`]: what every path from a cause to its work has in common, counted and timed, in
 //!   debugfs.
 //! - [`percpu`]: a value for each CPU.
+//! - [`ticker`]: a periodic timer as a source of hard interrupts where there is no device.
+//! - [`hwrng`]: generators of random numbers, behind `/dev/hwrng`.
 //! - [`pci`], [`param`]: what the drivers need beside those and the kernel's crate has no safe form
 //!   of.
 
 pub mod context;
+pub mod hwrng;
 pub mod irq;
 pub mod param;
 pub mod path;
 pub mod pci;
 pub mod percpu;
 pub mod tasklet;
+pub mod ticker;
 pub(crate) mod trace;
 
 use kernel::prelude::*;

@@ -50,6 +50,12 @@ impl Stamp {
         Self(NonZeroU64::new(now as u64))
     }
 
+    /// The point in time `ktime` of the monotonic clock; none if it is not after boot.
+    #[inline]
+    pub(crate) fn of_ktime(ktime: bindings::ktime_t) -> Self {
+        Self(u64::try_from(ktime).ok().and_then(NonZeroU64::new))
+    }
+
     /// Returns whether this is [`Stamp::NONE`].
     #[inline]
     pub const fn is_none(self) -> bool {
