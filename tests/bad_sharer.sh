@@ -4,7 +4,6 @@
 # lab-timeout: 120
 # lab-kernels: debian rt
 # lab-expect-dmesg: nobody cared
-# lab-expect-dmesg: Call Trace
 # lab-expect-dmesg: Disabling IRQ
 #
 # A bad sharer: a device without a driver that holds the shared line active. The driver of the

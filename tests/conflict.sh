@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # lab-devices: edu2-intx+edu-msi
+# lab-expect-dmesg: genirq: Flags mismatch
 #
 # A line that its user does not share: the next request gets EBUSY, the driver says so, and the
 # first user is not disturbed.

@@ -122,6 +122,10 @@ pub trait ThreadedHandler: Send + Sync + 'static {
     ///
     /// Called in hard interrupt context, never beside itself for the same registration, but beside
     /// [`Self::handle_threaded`].
+    ///
+    /// If the registration is [`Request::oneshot`], this stays in hard interrupt context on
+    /// PREEMPT_RT: it must not take a spinlock then, nor allocate, as both sleep there (lockdep
+    /// says `Invalid wait context`).
     fn handle(&self, ctx: HardIrq<'_>, run: &mut Run<'_>) -> ThreadedIrqReturn;
 
     /// Does the rest, for all interrupts since it was called last.

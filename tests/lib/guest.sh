@@ -6,7 +6,7 @@
 # The lab's answer to `run-tests` or `run-kunit` (scripts/guest/bin), line by line. Sets `reached`,
 # the number of files that came to an end.
 read_results() {
-	local kind=$1 name='' start='' line
+	local kind=$1 name='' start='' line ms leaks=()
 	reached=0
 	while IFS= read -r line; do
 		case $line in
@@ -21,7 +21,15 @@ read_results() {
 			continue
 			;;
 		"@log "*) extra "kernel log: ${line#@log }" ;;
-		"@leak "*) case $line in "@leak unreferenced"*) extra "kmemleak: ${line#@leak }" ;; esac ;;
+		"@leak "*)
+			echo "${line#@leak }" >>"$logs/boot-$boot.leaks"
+			case $line in "@leak unreferenced"*) leaks+=("${line#@leak } (build/test/boot-$boot.leaks)") ;; esac
+			;;
+		"@leaks "*)
+			read -r _ ms <<<"$line"
+			count "$kind/kmemleak" "$((${#leaks[@]} == 0))" 0 "$ms" "${leaks[@]}"
+			leaks=()
+			;;
 		"@left "*) extra "left the module ${line#@left } loaded" ;;
 		"@end "*)
 			[ "$kind" != kunit ] || kunit_results "$log"
@@ -101,6 +109,12 @@ needs_of() {
 	done
 }
 
+# A file that has nothing to show on this kernel.
+not_here() {
+	skipped=$((skipped + 1))
+	say "skipped $1: only for the kernels $2"
+}
+
 # Guest tests, those with the same needs in one boot.
 run_guest() {
 	local files=("$@") file need other group kernels
@@ -117,10 +131,7 @@ run_guest() {
 			kernels=$(header "$other" kernels)
 			case " ${kernels:-$LAB_KERNEL} " in
 			*" $LAB_KERNEL "*) group+=("$other") ;;
-			*)
-				skipped=$((skipped + 1))
-				say "skipped guest/$(basename "$other" .sh): only for the kernels $kernels"
-				;;
+			*) not_here "guest/$(basename "$other" .sh)" "$kernels" ;;
 			esac
 		done
 		[ ${#group[@]} -eq 0 ] || run_files guest "$need" run-tests "${group[@]}"
@@ -156,8 +167,17 @@ kunit_results() {
 
 run_kunit() {
 	local LAB_APPEND=${LAB_APPEND:-}
+	local file kernels files=()
 	run_kernel=$kunit_kernel
+	for file in "$@"; do
+		kernels=$(header "kunit/$(basename "$file" .ko).rs" kernels)
+		case " ${kernels:-$run_kernel} " in
+		*" $run_kernel "*) files+=("$file") ;;
+		*) not_here "kunit/$(basename "$file" .ko)" "$kernels" ;;
+		esac
+	done
+	[ ${#files[@]} -gt 0 ] || return 0
 	# Suites in modules run only if the kernel was told so when it booted.
 	export LAB_APPEND="$LAB_APPEND kunit.autorun=1"
-	run_files kunit "edu-msi|2||" run-kunit "$@"
+	run_files kunit "edu-msi|2||" run-kunit "${files[@]}"
 }

@@ -95,8 +95,8 @@ count() {
 # Milliseconds since the moment `$1`, a value of EPOCHREALTIME.
 since() { echo $(((${EPOCHREALTIME/./} - ${1/./}) / 1000)); }
 
-# The value of a line `# lab-WHAT: value` at the head of a test.
-header() { sed -nE "s/^# lab-$2:[[:space:]]*(.*[^[:space:]])[[:space:]]*$/\1/p" "$1"; }
+# The value of a line `# lab-WHAT: value` (or `// lab-…`) at the head of a test.
+header() { sed -nE "s,^(#|//) lab-$2:[[:space:]]*(.*[^[:space:]])[[:space:]]*$,\2,p" "$1"; }
 
 # The last word; the status is 0 only if something ran and nothing failed.
 totals() {
