@@ -40,6 +40,7 @@ pub(crate) mod crew;
 pub(crate) mod file;
 pub(crate) mod gate;
 pub(crate) mod hardirq;
+pub(crate) mod items;
 pub(crate) mod load;
 
 /// How long to wait for what must happen. A machine that is slower than this is broken.

@@ -13,3 +13,5 @@
 #include "interrupt.c"
 #include "jump_label.c"
 #include "percpu.c"
+#include "spinlock.c"
+#include "workqueue.c"

@@ -10,6 +10,7 @@
 //!   what may only be done there asks for it.
 //! - [`irq`]: interrupt handlers, plain and threaded, on the vectors of a PCI function.
 //! - [`tasklet`]: tasklets, normal and high priority.
+//! - [`workqueue`]: queues of one's own and of the system's, and work on them.
 //! - [`path`]: what every path from a cause to its work has in common, counted and timed, in
 //!   debugfs.
 //! - [`percpu`]: a value for each CPU.
@@ -25,9 +26,11 @@ pub mod param;
 pub mod path;
 pub mod pci;
 pub mod percpu;
+pub(crate) mod raw_lock;
 pub mod tasklet;
 pub mod ticker;
 pub(crate) mod trace;
+pub mod workqueue;
 
 use kernel::prelude::*;
 
@@ -42,8 +45,10 @@ module! {
 /// The module: what its own life keeps alive for its users.
 #[pin_data]
 struct Irqkit {
+    // First the notifier goes, which uses the queues.
     #[pin]
     _registry: path::Registry,
+    _queues: workqueue::Registry,
 }
 
 impl kernel::InPlaceModule for Irqkit {
@@ -51,6 +56,8 @@ impl kernel::InPlaceModule for Irqkit {
         try_pin_init!(Self {
             // SAFETY: A module is initialised once, before any other module can use it, and its
             // value is dropped before its code goes.
+            _queues: unsafe { workqueue::Registry::new() },
+            // SAFETY: As above.
             _registry <- unsafe { path::Registry::new() },
         })
     }

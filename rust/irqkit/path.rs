@@ -5,8 +5,8 @@
 //! A [`Path`] is one way that work takes: the hard handler of a device, its IRQ thread, a tasklet,
 //! a work queue, a NAPI instance. It counts what was scheduled, coalesced, run, and cancelled,
 //! always; and while `timing` is on it records how long work waited and how long it ran, in two
-//! histograms. The paths of a device make a [`PathSet`], which shows them in debugfs in the one
-//! format that `docs/design.md` defines.
+//! histograms; for a work queue, also how late its delayed work ran. The paths of a device make a
+//! [`PathSet`], which shows them in debugfs in the one format that `docs/design.md` defines.
 //!
 //! # The books
 //!
@@ -77,6 +77,7 @@ pub use counters::{
     Counter,
     Kind, //
 };
+pub(crate) use names::is_component;
 pub use registry::Registry;
 pub use set::PathSet;
 pub use stamp::{
@@ -136,6 +137,12 @@ struct Switch {
     timing: Atomic<bool>,
 }
 
+/// How late the runs of a path were, on each CPU.
+type Lateness = PerCpu<Cell<Slot>>;
+
+// SAFETY: It consists of atomic integers alone, for which all zeroes are valid.
+unsafe impl Zeroable for Cell<Slot> {}
+
 /// One way that work takes, counted and timed.
 ///
 /// Made by [`PathSet::path`]. It outlives its set without harm; then no one sees it any more.
@@ -150,6 +157,8 @@ pub struct Path {
     /// The histograms' epoch; see [`histogram::Cell`]. Raised by resets, under the set's lock.
     epoch: Atomic<u64>,
     times: PerCpu<Times>,
+    /// Only where requests can have a due time.
+    late: Option<Lateness>,
 }
 
 macro_rules! count {
@@ -168,6 +177,10 @@ impl Path {
             counters: Counters::new(GFP_KERNEL)?,
             epoch: Atomic::new(1),
             times: PerCpu::zeroed(GFP_KERNEL)?,
+            late: match kind.has_due_times() {
+                true => Some(PerCpu::zeroed(GFP_KERNEL)?),
+                false => None,
+            },
         })
     }
 
@@ -303,6 +316,7 @@ impl Path {
         let mut run = Run {
             path: self,
             at,
+            due: Stamp::NONE,
             start: Stamp::NONE,
             items: 0,
             epoch: None,
@@ -340,6 +354,13 @@ impl Path {
                 }
                 times.run.record(epoch, run_ns);
             });
+            if let (Some(late), Some(late_ns)) = (&self.late, run.start.since(run.due)) {
+                late.with_irqs_off(|late| {
+                    if self.epoch.load(Relaxed) == epoch {
+                        late.record(epoch, late_ns);
+                    }
+                });
+            }
         }
 
         trace::path_run(
@@ -402,6 +423,8 @@ pub struct Run<'a> {
     path: &'a Path,
     /// When the request was made, or what caused it happened.
     at: Stamp,
+    /// When it was due, if it was asked for a certain time.
+    due: Stamp,
     /// When the run began; none if nobody wanted to know.
     start: Stamp,
     items: u64,
@@ -427,6 +450,12 @@ impl Run<'_> {
         if !cause.is_none() {
             self.at = cause;
         }
+    }
+
+    /// Says that the run was due at `due`, from which its lateness counts.
+    #[inline]
+    pub(crate) fn due(&mut self, due: Stamp) {
+        self.due = due;
     }
 
     /// Returns the time of the request or its cause, as far as it is known, to be handed on to what

@@ -130,6 +130,11 @@ impl Kind {
         }
     }
 
+    /// Returns whether work of this kind can be asked for a certain time, so that it has a lateness.
+    pub const fn has_due_times(self) -> bool {
+        matches!(self, Self::Bh | Self::BhHi | Self::Work)
+    }
+
     /// Returns the counters of a path of this kind, in the order in which they are shown.
     pub fn counters(self) -> impl Iterator<Item = Counter> {
         Counter::ALL

@@ -263,6 +263,8 @@ unsafe extern "C" fn module_changed(
 ) -> c_int {
     // CAST: A small constant.
     if state == bindings::module_state_MODULE_STATE_GOING as usize {
+        crate::workqueue::module_goes(module as usize);
+
         // The module's exit function has run, so nothing is left but what was leaked.
         loop {
             let left = STATE

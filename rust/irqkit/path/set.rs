@@ -68,8 +68,8 @@ const FILES: [(&CStr, Own); 5] = [
 /// The paths of a device, in `/sys/kernel/debug/<module>/<device>/`.
 ///
 /// There are the files `version`, `stats`, `percpu`, `timing` and `reset`, a directory for each
-/// path with `wait_ns` and `run_ns`, and the driver's own [`Control`] files. `docs/design.md` has
-/// the format.
+/// path with `wait_ns` and `run_ns` (and `late_ns`, where work can have a due time), and the
+/// driver's own [`Control`] files. `docs/design.md` has the format.
 ///
 /// Dropping it removes the files and waits for those who are using them; it may sleep and must not
 /// be done by a control file's own actions. Its paths live on as long as someone holds them.
@@ -79,6 +79,8 @@ const FILES: [(&CStr, Own); 5] = [
 pub struct PathSet {
     tree: Pin<KBox<Mutex<Tree>>>,
     shared: Arc<Shared>,
+    /// The address of the `struct module` of the module that made it.
+    module: usize,
 }
 
 impl PathSet {
@@ -111,7 +113,12 @@ impl PathSet {
             tree.lock().file(None, name, KBox::new(node, GFP_KERNEL)?)?;
         }
 
-        Ok(Self { tree, shared })
+        Ok(Self {
+            tree,
+            shared,
+            // CAST: An address, for comparison.
+            module: M::THIS_MODULE.as_ptr() as usize,
+        })
     }
 
     /// Adds a path.
@@ -141,7 +148,10 @@ impl PathSet {
 
         let mut tree = self.tree.lock();
         tree.dir(name)?;
-        for (file, which) in [(c"wait_ns", Which::Wait), (c"run_ns", Which::Run)] {
+        for (file, which) in HISTOGRAMS {
+            if which == Which::Late && !kind.has_due_times() {
+                continue;
+            }
             let node = Histogram {
                 shared: self.shared.clone(),
                 path: path.clone(),
@@ -168,6 +178,12 @@ impl PathSet {
         let node = KBox::new(Bound::<C>::new(data), GFP_KERNEL)?;
 
         self.tree.lock().file(None, C::NAME, node)
+    }
+
+    /// Returns the address of the `struct module` of the module that made the set; null if that is
+    /// built in.
+    pub(crate) fn module(&self) -> usize {
+        self.module
     }
 
     /// Returns the device's name.
@@ -411,11 +427,19 @@ impl Node for OwnFile {
 }
 
 /// One of a path's histograms.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Which {
     Wait,
     Run,
+    Late,
 }
+
+/// The files of the histograms.
+const HISTOGRAMS: [(&CStr, Which); 3] = [
+    (c"wait_ns", Which::Wait),
+    (c"run_ns", Which::Run),
+    (c"late_ns", Which::Late),
+];
 
 /// The file of a histogram.
 struct Histogram {
@@ -443,11 +467,17 @@ impl Node for Histogram {
         // Under the lock the epoch does not change.
         let _books = self.shared.books.lock();
 
-        let cells = self.path.times.iter().map(|(_, times)| match self.which {
-            Which::Wait => &times.wait,
-            Which::Run => &times.run,
-        });
-        histogram::write(&mut Text(out), self.path.epoch.load(Relaxed), cells)?;
+        let epoch = self.path.epoch.load(Relaxed);
+        let times = self.path.times.iter().map(|(_, times)| times);
+        let out = &mut Text(out);
+        match self.which {
+            Which::Wait => histogram::write(out, epoch, times.map(|times| &times.wait))?,
+            Which::Run => histogram::write(out, epoch, times.map(|times| &times.run))?,
+            Which::Late => {
+                let late = self.path.late.iter().flat_map(|late| late.iter());
+                histogram::write(out, epoch, late.map(|(_, late)| late))?;
+            }
+        }
         Ok(())
     }
 

@@ -69,6 +69,12 @@ impl Stamp {
         Some(self.0?.get().saturating_sub(earlier.0?.get()))
     }
 
+    /// Returns the time `ns` nanoseconds after `self`; [`Stamp::NONE`] stays what it is.
+    #[inline]
+    pub(crate) fn after(self, ns: u64) -> Self {
+        Self(self.0.map(|at| at.saturating_add(ns)))
+    }
+
     /// Returns the seconds since boot. It divides: not for hot paths.
     pub(super) const fn whole_seconds(self) -> u64 {
         self.to_raw() / 1_000_000_000

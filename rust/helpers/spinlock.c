@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <linux/lockdep.h>
+#include <linux/spinlock.h>
+
+void irqkit_helper_raw_spin_lock_init(raw_spinlock_t *lock, const char *name,
+				      struct lock_class_key *key)
+{
+#ifdef CONFIG_DEBUG_SPINLOCK
+	__raw_spin_lock_init(lock, name, key, LD_WAIT_SPIN);
+#else
+	raw_spin_lock_init(lock);
+#endif
+}
+
+unsigned long irqkit_helper_raw_spin_lock_irqsave(raw_spinlock_t *lock)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(lock, flags);
+	return flags;
+}
+
+void irqkit_helper_raw_spin_unlock_irqrestore(raw_spinlock_t *lock,
+					      unsigned long flags)
+{
+	raw_spin_unlock_irqrestore(lock, flags);
+}

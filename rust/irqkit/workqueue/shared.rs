@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a queue's handle and its items share.
+
+use core::ptr::NonNull;
+
+use kernel::{
+    bindings,
+    prelude::*,
+    str::CString,
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Relaxed,
+            Release, //
+        },
+        Arc, //
+    },
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
+    types::Opaque, //
+};
+
+use super::{
+    entry::Ops,
+    item::{
+        Item,
+        Taken, //
+    },
+    registry, //
+};
+use crate::{
+    path::Path,
+    raw_lock::RawLock, //
+};
+
+/// What is known of a queue's workqueue.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Traits {
+    /// It is the system's, and stays.
+    pub(super) system: bool,
+    pub(super) softirq: bool,
+    pub(super) unbound: bool,
+    pub(super) ordered: bool,
+    pub(super) mem_reclaim: bool,
+    pub(super) sysfs: bool,
+}
+
+/// The neighbours of an item on its queue's list, under the list's lock.
+pub(super) struct Links {
+    listed: bool,
+    previous: Option<NonNull<Item>>,
+    next: Option<NonNull<Item>>,
+}
+
+impl Links {
+    pub(super) const fn new() -> Self {
+        Self {
+            listed: false,
+            previous: None,
+            next: None,
+        }
+    }
+}
+
+/// The items of a queue.
+///
+/// # Invariants
+///
+/// The items from `first` on, by `next`, are alive and all those whose links say `listed`.
+struct Items {
+    first: Option<NonNull<Item>>,
+    closed: bool,
+}
+
+// SAFETY: The items may be used by any thread.
+unsafe impl Send for Items {}
+
+impl Items {
+    /// Returns the links of an item.
+    ///
+    /// # Safety
+    ///
+    /// `item` must be alive, and the lock of its queue's list be held for as long as `'a`, in which
+    /// nobody else asks for the same links.
+    unsafe fn links<'a>(item: NonNull<Item>) -> &'a mut Links {
+        // SAFETY: By the safety requirements.
+        unsafe { &mut *(*item.as_ptr()).links.get() }
+    }
+
+    /// # Safety
+    ///
+    /// `item` must not be listed, and must be removed before it goes. `self` must be that of its
+    /// queue.
+    unsafe fn push(&mut self, item: NonNull<Item>) {
+        // SAFETY: `self` is exclusive, so the lock is held; the item is alive.
+        let links = unsafe { Self::links(item) };
+
+        links.listed = true;
+        links.previous = None;
+        links.next = self.first;
+        if let Some(next) = self.first {
+            // SAFETY: As above; it is another item, which is alive by the type invariant.
+            unsafe { Self::links(next) }.previous = Some(item);
+        }
+        // INVARIANT: The item is alive until it is removed, and listed.
+        self.first = Some(item);
+    }
+
+    /// Removes `item` if it is listed.
+    ///
+    /// # Safety
+    ///
+    /// `item` must be alive, and `self` be that of its queue.
+    unsafe fn remove(&mut self, item: NonNull<Item>) {
+        // SAFETY: `self` is exclusive, so the lock is held; the item is alive.
+        let Links {
+            listed,
+            previous,
+            next,
+        } = core::mem::replace(unsafe { Self::links(item) }, Links::new());
+
+        // INVARIANT: Its neighbours are linked to each other. The item's links are those of an item
+        // that is not listed.
+        if !listed {
+            return;
+        }
+        match previous {
+            // SAFETY: As above; it is another item, which is alive by the type invariant.
+            Some(previous) => unsafe { Self::links(previous) }.next = next,
+            None => self.first = next,
+        }
+        if let Some(next) = next {
+            // SAFETY: As above.
+            unsafe { Self::links(next) }.previous = previous;
+        }
+    }
+
+    /// Returns whether `work` is that of an item on the list.
+    fn has(&self, work: *mut bindings::work_struct) -> bool {
+        let mut at = self.first;
+
+        while let Some(item) = at {
+            // SAFETY: By the type invariant it is alive.
+            if unsafe { item.as_ref() }.as_work() == work {
+                return true;
+            }
+            // SAFETY: The list is borrowed, so the lock is held; the borrow of the links ends here.
+            at = unsafe { Self::links(item) }.next;
+        }
+        false
+    }
+}
+
+/// A queue, as its handle and its items see it.
+///
+/// # Invariants
+///
+/// - `workqueue` is valid until [`Shared::finish`]; that destroys it only when all items are dead,
+///   and nothing is on it.
+/// - `load` is the number of requests that the core has: in the lower half those without a delay
+///   and those that run, in the upper half those made with a delay. It is not freed while there
+///   are any: the registry has a reference until [`Shared::finish`] has seen none.
+#[pin_data]
+pub(super) struct Shared {
+    workqueue: NonNull<bindings::workqueue_struct>,
+    traits: Traits,
+    name: CString,
+    path: Arc<Path>,
+    /// The address of the module it belongs to, null when that is built in or gone.
+    module: Atomic<usize>,
+    load: Atomic<u64>,
+    #[pin]
+    items: RawLock<Items>,
+    /// Ends the queue, when its handle is dropped where that can't be waited for.
+    #[pin]
+    reaper: Opaque<bindings::work_struct>,
+    reaping: Atomic<bool>,
+}
+
+// SAFETY: The workqueue may be used by any thread, and so may the rest.
+unsafe impl Send for Shared {}
+
+// SAFETY: As above; what changes is atomic, under a lock, or the core's own.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    /// Creates it, open and without items.
+    ///
+    /// # Safety
+    ///
+    /// `workqueue` must be valid, of the said traits, and be left to this value.
+    pub(super) unsafe fn new(
+        workqueue: NonNull<bindings::workqueue_struct>,
+        traits: Traits,
+        name: CString,
+        path: Arc<Path>,
+        module: usize,
+    ) -> impl PinInit<Self> {
+        // INVARIANT: The workqueue is valid by the safety requirements, and carries nothing.
+        pin_init!(Self {
+            workqueue,
+            traits,
+            name,
+            path,
+            module: Atomic::new(module),
+            load: Atomic::new(0),
+            items <- RawLock::new(
+                Items {
+                    first: None,
+                    closed: false,
+                },
+                c"irqkit::workqueue::items",
+                kernel::static_lock_class!(),
+            ),
+            reaper <- Opaque::ffi_init(|work| {
+                // SAFETY: `work` is valid for writes, and stays where it is.
+                unsafe { irqkit_bindings::init_work(work, Some(reap)) };
+            }),
+            reaping: Atomic::new(false),
+        })
+    }
+
+    pub(super) fn workqueue(&self) -> *mut bindings::workqueue_struct {
+        self.workqueue.as_ptr()
+    }
+
+    pub(super) fn traits(&self) -> Traits {
+        self.traits
+    }
+
+    pub(super) fn name(&self) -> &CStr {
+        &self.name
+    }
+
+    pub(super) fn path(&self) -> &Arc<Path> {
+        &self.path
+    }
+
+    pub(super) fn is_softirq(&self) -> bool {
+        self.traits.softirq
+    }
+
+    pub(super) fn is_unbound(&self) -> bool {
+        self.traits.unbound
+    }
+
+    /// Returns whether it belongs to `module`, and if so makes it belong to none.
+    pub(super) fn leave(&self, module: usize) -> bool {
+        self.module.cmpxchg(module, 0, Relaxed).is_ok()
+    }
+
+    /// Returns whether it is being ended in the background.
+    pub(super) fn is_reaping(&self) -> bool {
+        self.reaping.load(Relaxed)
+    }
+
+    /// Puts an item on the list.
+    ///
+    /// # Errors
+    ///
+    /// As [`Item::new`].
+    pub(super) fn add(&self, item: &Item) -> Result {
+        if !self.is_of_module(item.ops()) {
+            return Err(EXDEV);
+        }
+
+        self.items.with(|items| {
+            if items.closed {
+                return Err(ESHUTDOWN);
+            }
+            // SAFETY: It is new; its drop removes it.
+            unsafe { items.push(NonNull::from(item)) };
+            Ok(())
+        })
+    }
+
+    /// Takes an item off the list, if it is on it.
+    pub(super) fn remove(&self, item: &Item) {
+        // SAFETY: It is alive, and on no other list.
+        self.items
+            .with(|items| unsafe { items.remove(NonNull::from(item)) });
+    }
+
+    /// Returns whether the code of `ops` goes away no sooner than the module of this queue, which
+    /// is what [`module_goes`](super::module_goes) waits for.
+    fn is_of_module(&self, ops: &Ops) -> bool {
+        let module = self.module.load(Relaxed);
+        // CAST: An address, for comparison.
+        let code = ops.run as usize;
+
+        // SAFETY: The queue's maker is a module that is alive, or no module.
+        module == 0 || unsafe { irqkit_bindings::within_module(code, module as *const _) }
+    }
+
+    /// The core gets a request.
+    pub(super) fn load(&self, delayed: bool) {
+        self.load.fetch_add(Self::weight(delayed), Relaxed);
+    }
+
+    /// The core has no longer a request, which [`Shared::load`] was called for.
+    ///
+    /// # Safety
+    ///
+    /// `shared` must be alive at the call, which by the type invariant it is for as long as it
+    /// carries the request. The queue may be gone when this returns.
+    pub(super) unsafe fn unload(shared: NonNull<Self>, delayed: bool) {
+        // Whoever sees it sees everything that was done for the request as done.
+        //
+        // SAFETY: By the safety requirements.
+        unsafe { &(*shared.as_ptr()).load }.fetch_sub(Self::weight(delayed), Release);
+    }
+
+    /// A request that the core has changes its kind.
+    pub(super) fn recount(&self, from: bool, to: bool) {
+        if from != to {
+            let change = Self::weight(to).wrapping_sub(Self::weight(from));
+            self.load.fetch_add(change, Relaxed);
+        }
+    }
+
+    const fn weight(delayed: bool) -> u64 {
+        match delayed {
+            false => 1,
+            true => 1 << 32,
+        }
+    }
+
+    /// Returns whether there are requests without a delay, or runs.
+    pub(super) fn is_busy(&self) -> bool {
+        // CAST: The lower half.
+        self.load.load(Acquire) as u32 != 0
+    }
+
+    /// Returns whether the caller is a handler of this queue, in a task.
+    pub(super) fn is_current(&self) -> bool {
+        // SAFETY: It may be called in any context.
+        let work = unsafe { bindings::current_work() };
+
+        // It may be anyone's and even be freed: its address is all that is looked at.
+        !work.is_null() && self.items.with(|items| items.has(work))
+    }
+
+    /// Returns whether the caller, a task, may wait for what is on this queue.
+    ///
+    /// # Errors
+    ///
+    /// `EDEADLK` if that may wait for the caller, or for memory that the caller is to set free.
+    pub(super) fn may_wait(&self) -> Result {
+        // SAFETY: It may be called in any context.
+        let reclaims = || unsafe { bindings::current_is_workqueue_mem_reclaim() };
+
+        if self.is_current() || (!self.traits.mem_reclaim && reclaims()) {
+            return Err(EDEADLK);
+        }
+        Ok(())
+    }
+
+    /// Closes the queue: takes no items and no requests any more, takes back those that are pending
+    /// or delayed, and waits for those that run.
+    ///
+    /// When it returns no code of an item's type runs or will run, save for what drops handles of
+    /// items. To be called in a task that is no handler of the queue; by several, if need be.
+    pub(super) fn close(&self) {
+        self.items.with(|items| items.closed = true);
+
+        // One at a time, so that interrupts are not off for long.
+        while let Some((item, ops, taken)) = self.items.with(|items| {
+            let item = items.first?;
+
+            // SAFETY: By the type invariant it is alive, and it is on this list.
+            unsafe { items.remove(item) };
+            // SAFETY: As above. It can't be dropped before the lock is released.
+            let alive = unsafe { item.as_ref() };
+            Some((item, alive.ops(), alive.bury()))
+        }) {
+            if let Taken::Queued { delayed } = taken {
+                // SAFETY: It was taken back just now, and the locks are released. If it is not the
+                // request's reference that keeps the item alive, it is one whose drop waits.
+                unsafe { ops.end_request(item, self, delayed) };
+            }
+        }
+
+        while self.load.load(Acquire) != 0 {
+            if !self.traits.system {
+                // SAFETY: By the type invariant the workqueue is valid. The caller is a task that
+                // is none of the queue's.
+                unsafe { bindings::__flush_workqueue(self.workqueue()) };
+            }
+            if self.load.load(Acquire) != 0 {
+                fsleep(Delta::from_micros(100));
+            }
+        }
+    }
+
+    /// Ends the queue, as its handle's last act.
+    ///
+    /// # Safety
+    ///
+    /// To be called once, by or on behalf of the handle's drop, in a task that is no handler of the
+    /// queue.
+    unsafe fn finish(&self) {
+        self.close();
+
+        if !self.traits.system {
+            // SAFETY: By the type invariant it is valid and nothing is on it. All items are dead,
+            // so nobody queues on it, and the handle is gone.
+            unsafe { bindings::destroy_workqueue(self.workqueue()) };
+        }
+        registry::remove(self);
+    }
+
+    /// Ends the queue, now if the caller can wait for that, else in the background.
+    ///
+    /// # Safety
+    ///
+    /// To be called once, by the handle's drop.
+    pub(super) unsafe fn end(self_: &Arc<Self>) {
+        let here = crate::context::is_here::<crate::context::Task<'_>>();
+
+        if here && !self_.is_current() {
+            // SAFETY: The handle is being dropped; this is a task, and no handler of the queue.
+            unsafe { self_.finish() };
+            return;
+        }
+
+        self_.reaping.store(true, Relaxed);
+        let raw = Arc::into_raw(self_.clone());
+        // SAFETY: The work is initialised, and queued only here, once. The reference that was
+        // leaked above is taken by the function that it calls. The system's queue is always there.
+        unsafe {
+            bindings::queue_work_on(
+                bindings::wq_misc_consts_WORK_CPU_UNBOUND as i32,
+                bindings::system_dfl_wq,
+                (*raw).reaper.get(),
+            )
+        };
+    }
+}
+
+/// Ends a queue in the background.
+///
+/// # Safety
+///
+/// To be called by the workqueue core, once, with the `reaper` of a [`Shared`] that a reference
+/// was leaked of.
+unsafe extern "C" fn reap(work: *mut bindings::work_struct) {
+    // SAFETY: By the safety requirements.
+    let shared = unsafe { kernel::container_of!(Opaque::cast_from(work), Shared, reaper) };
+    // SAFETY: By the safety requirements.
+    let shared = unsafe { Arc::from_raw(shared) };
+
+    // SAFETY: This is on behalf of the handle's drop, in a task of the system's queue.
+    unsafe { shared.finish() };
+}
