@@ -10,7 +10,9 @@
 
 #include <linux/compiler_types.h>
 
+#include "barrier.c"
 #include "interrupt.c"
+#include "io.c"
 #include "jump_label.c"
 #include "percpu.c"
 #include "spinlock.c"

@@ -16,10 +16,12 @@
 //! - [`percpu`]: a value for each CPU.
 //! - [`ticker`]: a periodic timer as a source of hard interrupts where there is no device.
 //! - [`hwrng`]: generators of random numbers, behind `/dev/hwrng`.
+//! - [`dma`]: memory for DMA, whose release is sound whenever it comes.
 //! - [`pci`], [`param`]: what the drivers need beside those and the kernel's crate has no safe form
 //!   of.
 
 pub mod context;
+pub mod dma;
 pub mod hwrng;
 pub mod irq;
 pub mod param;
