@@ -17,6 +17,7 @@
 //! - [`ticker`]: a periodic timer as a source of hard interrupts where there is no device.
 //! - [`hwrng`]: generators of random numbers, behind `/dev/hwrng`.
 //! - [`dma`]: memory for DMA, whose release is sound whenever it comes.
+//! - [`virtio`]: virtio devices over PCI, and their virtqueues.
 //! - [`pci`], [`param`]: what the drivers need beside those and the kernel's crate has no safe form
 //!   of.
 
@@ -32,6 +33,7 @@ pub(crate) mod raw_lock;
 pub mod tasklet;
 pub mod ticker;
 pub(crate) mod trace;
+pub mod virtio;
 pub mod workqueue;
 
 use kernel::prelude::*;

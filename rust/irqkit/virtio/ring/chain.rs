@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Buffers as chains of segments.
+
+use core::fmt;
+
+/// A contiguous part of a buffer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Segment {
+    /// Where it begins, as the device sees it.
+    pub address: u64,
+    /// Its length in bytes; not 0.
+    pub len: u32,
+}
+
+/// A buffer: segments that the device reads, followed by segments that it writes.
+///
+/// A virtqueue takes it whole and gives it back when the device is done with it.
+///
+/// # Safety
+///
+/// From the call of [`Buffer::readable`] and [`Buffer::writable`] on, and as long as the value is
+/// neither dropped nor reachable for anyone else, even if it is moved:
+///
+/// - the device may read the memory that the segments name, and may write it where they are
+///   writable, at any time: it is mapped for that, nobody else's, and no Rust reference to it
+///   exists;
+/// - both functions name the same segments.
+///
+/// The queue sees to the rest: it neither drops the value nor hands it out before the device is done
+/// with it, or was stopped.
+pub unsafe trait Buffer {
+    /// Returns the segments that the device reads.
+    fn readable(&self) -> impl ExactSizeIterator<Item = Segment>;
+
+    /// Returns the segments that the device writes.
+    fn writable(&self) -> impl ExactSizeIterator<Item = Segment>;
+}
+
+/// Why a buffer can't be added to a virtqueue.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AddError {
+    /// There are not enough free descriptors: some must come back first.
+    Full,
+    /// It has no segments.
+    Empty,
+    /// It has a segment of length 0.
+    EmptySegment,
+    /// It has more segments than the queue has descriptors, or not as many as it says.
+    TooManySegments,
+    /// It has more than `u32::MAX` bytes.
+    TooLong,
+    /// The device broke the rules ([`poison`](super::poison)), and the queue is out of use.
+    Poisoned,
+    /// The queue was stopped.
+    Stopped,
+}
+
+impl AddError {
+    /// Returns what is wrong, in words.
+    pub const fn what(self) -> &'static str {
+        match self {
+            Self::Full => "not enough free descriptors",
+            Self::Empty => "a buffer without segments",
+            Self::EmptySegment => "a buffer with an empty segment",
+            Self::TooManySegments => "a buffer with too many segments",
+            Self::TooLong => "a buffer of more than 4 GiB",
+            Self::Poisoned => "the queue is poisoned",
+            Self::Stopped => "the queue is stopped",
+        }
+    }
+}
+
+impl fmt::Display for AddError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.what())
+    }
+}
+
+/// A buffer that was not added, and why.
+#[derive(Debug)]
+pub struct Refused<B> {
+    /// It is the caller's again.
+    pub buffer: B,
+    /// What was wrong with it, or with the queue.
+    pub why: AddError,
+}
+
+/// A buffer that the device is done with.
+#[derive(Debug)]
+pub struct Used<B> {
+    /// It is the caller's again.
+    pub buffer: B,
+    /// How many bytes the device has written, it says, from the beginning of the writable part on.
+    /// Never more than there is room in it; 0 if the device had nothing to write to.
+    pub written: u32,
+}

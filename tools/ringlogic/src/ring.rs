@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What `rust/irqkit/virtio/ring.rs` has.
+
+#[path = "../../../rust/irqkit/virtio/ring/chain.rs"]
+pub mod chain;
+#[path = "../../../rust/irqkit/virtio/ring/chain_writer.rs"]
+mod chain_writer;
+#[path = "../../../rust/irqkit/virtio/ring/layout.rs"]
+pub mod layout;
+#[path = "../../../rust/irqkit/virtio/ring/memory.rs"]
+pub mod memory;
+#[path = "../../../rust/irqkit/virtio/ring/poison.rs"]
+pub mod poison;
+#[path = "../../../rust/irqkit/virtio/ring/slot.rs"]
+pub mod slot;
+#[path = "../../../rust/irqkit/virtio/ring/split.rs"]
+pub mod split;
+#[path = "../../../rust/irqkit/virtio/ring/virtqueue.rs"]
+pub mod virtqueue;
