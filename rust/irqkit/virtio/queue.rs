@@ -134,7 +134,7 @@ where
 }
 
 /// A split virtqueue.
-pub type SplitQueue<B, P> = Queue<B, P, Split<Shared, KVec<Slot<B>>>>;
+pub type SplitQueue<B, P> = Queue<B, P, Split<Shared, KVVec<Slot<B>>>>;
 
 impl<B, P> SplitQueue<B, P>
 where
@@ -153,7 +153,7 @@ where
         let memory = Shared::new(pool, layout, config.order)?;
         let addresses = memory.addresses();
 
-        let mut slots = KVec::with_capacity(usize::from(layout.size()), GFP_KERNEL)?;
+        let mut slots = KVVec::with_capacity(usize::from(layout.size()), GFP_KERNEL)?;
         for _ in 0..layout.size() {
             slots.push(Slot::new(), GFP_KERNEL)?;
         }
