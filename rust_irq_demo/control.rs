@@ -10,18 +10,20 @@ use kernel::{
     prelude::*,
     seq_file::SeqFile,
     seq_print,
-    str::{
-        parse_int::ParseInt,
-        BStr, //
-    },
     sync::Arc, //
 };
 
-use irqkit::path::{
-    Access,
-    Control,
-    PathSet,
-    Refusal, //
+use irqkit::{
+    path::{
+        Access,
+        Control,
+        PathSet,
+        Refusal, //
+    },
+    text::{
+        number,
+        words, //
+    }, //
 };
 
 use crate::device::{
@@ -44,31 +46,6 @@ pub(crate) fn add_files(set: &PathSet, station: Arc<Station>) -> Result {
     set.control::<line::StormLimit>(edu.clone())?;
     set.control::<line::Irq>(station.clone())?;
     set.control::<trigger::Trigger>(station)
-}
-
-/// Reads a number, decimal or with a prefix.
-fn number(word: &str) -> Option<u64> {
-    // A sign would be taken by the parser, and a 0 in front for octal, as in C. Neither is meant.
-    let bytes = word.as_bytes();
-    if !bytes.first()?.is_ascii_digit() {
-        return None;
-    }
-    let word = match word.trim_start_matches('0') {
-        "" => "0",
-        rest if rest.starts_with(|c: char| c.is_ascii_digit()) => rest,
-        _ => word,
-    };
-    u64::from_str(BStr::from_bytes(word.as_bytes())).ok()
-}
-
-/// Reads exactly `N` words.
-fn words<const N: usize>(text: &str) -> Option<[&str; N]> {
-    let mut words = text.split_ascii_whitespace();
-    let mut found = [""; N];
-    for slot in &mut found {
-        *slot = words.next()?;
-    }
-    words.next().is_none().then_some(found)
 }
 
 /// Says in words what `e` means where the device was asked to do something.

@@ -9,5 +9,7 @@
 #include <linux/hw_random.h>
 #include <linux/interrupt.h>
 #include <linux/irq.h>
+#include <linux/notifier.h>
+#include <linux/suspend.h>
 
 #include "../trace/irqkit_trace.h"

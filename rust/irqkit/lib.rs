@@ -15,11 +15,12 @@
 //!   debugfs.
 //! - [`percpu`]: a value for each CPU.
 //! - [`ticker`]: a periodic timer as a source of hard interrupts where there is no device.
+//! - [`pm`]: suspend and resume.
 //! - [`hwrng`]: generators of random numbers, behind `/dev/hwrng`.
 //! - [`dma`]: memory for DMA, whose release is sound whenever it comes.
 //! - [`virtio`]: virtio devices over PCI, and their virtqueues.
-//! - [`pci`], [`param`]: what the drivers need beside those and the kernel's crate has no safe form
-//!   of.
+//! - [`pci`], [`param`], [`text`]: what the drivers need beside those and the kernel's crate has no
+//!   safe form of.
 
 pub mod context;
 pub mod dma;
@@ -29,8 +30,10 @@ pub mod param;
 pub mod path;
 pub mod pci;
 pub mod percpu;
+pub mod pm;
 pub(crate) mod raw_lock;
 pub mod tasklet;
+pub mod text;
 pub mod ticker;
 pub(crate) mod trace;
 pub mod virtio;

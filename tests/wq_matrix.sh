@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# lab-timeout: 240
+#
+# The table of all kinds, and the counters against the kernel's own tracepoints: equal, not nearly.
+
+# shellcheck source=tests/lib/wq.sh
+. "$(dirname "$0")/lib/wq.sh"
+plan 39
+
+load_timer
+tracefs=/sys/kernel/tracing
+[ -e $tracefs/events ] || mount -t tracefs tracefs $tracefs
+on_exit sh -c "echo 0 >$tracefs/events/workqueue/enable"
+
+set_up percpu cost_us 20
+check "the table is made" sh -c "echo 100 >$(wq $timer matrix)"
+table=$(grep -v '^#' "$(wq $timer matrix)")
+assert_eq "it has a row for each kind" "$(tr -d '[]' <"$(wq $timer queue)" | tr ' ' '\n')" \
+	"$(awk '{ print $1 }' <<<"$table")"
+assert_eq "of all items" "22 100" "$(awk '$2 == 100 { n++ } END { print n, $2 }' <<<"$table")"
+assert_eq "p50 <= p99 <= max, everywhere" "" "$(awk '!($3 <= $4 && $4 <= $5 && $6 <= $7)' <<<"$table")"
+assert_eq "an item takes its cost" "" "$(awk '$6 < 20000' <<<"$table")"
+assert_eq "ordered: one at a time" 1 "$(awk '$1 == "ordered" { print $8 }' <<<"$table")"
+assert_le "max_active: no more than 2 on each CPU" 4 "$(awk '$1 == "max_active" { print $8 }' <<<"$table")"
+diag "$(cat "$(wq $timer matrix)")"
+
+check "a signal ends it" sh -c "echo 10000 >$(wq $timer sleep_us); timeout -s INT 1 sh -c 'echo 500 >$(wq $timer matrix)'; [ \$? -ne 0 ]"
+echo 0 >"$(wq $timer sleep_us)"
+assert_eq "the table stays" "$table" "$(grep -v '^#' "$(wq $timer matrix)")"
+settle $timer
+
+# The tracepoints show one function for all items of ours, and the queue by name.
+for queue in percpu unbound highpri ordered bh bh_highpri; do
+	set_up $queue
+	echo 1 >"$(wq $timer reset)"
+	echo >$tracefs/trace
+	echo 1 >$tracefs/events/workqueue/enable
+	burst 200
+	echo 500 >"$(wq $timer rate_hz)"
+	sleep 0.5
+	echo 0 >"$(wq $timer rate_hz)"
+	settle $timer
+	echo 0 >$tracefs/events/workqueue/enable
+	queued=$(grep workqueue_queue_work: $tracefs/trace | grep -c "workqueue=rwq0_$queue ")
+	started=$(grep workqueue_execute_start: $tracefs/trace | grep -c 'irqkit')
+	assert_ge "$queue: both of a burst and of ticks" 300 "$(counter $timer "work/$queue.runs")"
+	assert_eq "$queue: what the kernel queued is what was scheduled and did not coalesce" "$queued" \
+		$(($(counter $timer "work/$queue.scheduled") - $(counter $timer "work/$queue.coalesced")))
+	assert_eq "$queue: what it started is what ran" "$started" "$(counter $timer "work/$queue.runs")"
+	assert_eq "$queue: a tick is an interrupt" "$(counter $timer hardirq.runs)" "$(counter $timer hardirq.handled)"
+done
+
+# Histograms: on once nothing arrives, then a run each.
+echo 1 >"$(wq $timer timing)"
+set_up percpu cost_us 50
+echo 1 >"$(wq $timer reset)"
+burst 100
+settle $timer
+assert_eq "the histograms have each run" "100 100" \
+	"$(hist_count $timer work/percpu wait_ns) $(hist_count $timer work/percpu run_ns)"
+
+# Delayed: how late against the time they were due at.
+set_up percpu delay_ms 100
+echo 1 >"$(wq $timer reset)"
+burst 20
+settle $timer
+assert_eq "late_ns has each delayed run" 20 "$(hist_count $timer work/percpu late_ns)"
+assert_eq "none ran early" 0 "$(of_burst early)"
+assert_le "none later than 300 ms" 300000000 "$(awk '$1 == "max" { print $2 }' "$(wq $timer work/percpu/late_ns)")"
+
+sound $timer
