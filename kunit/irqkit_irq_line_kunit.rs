@@ -37,7 +37,8 @@ mod tests {
             },
             Arc,
             SetOnce, //
-        }, //
+        },
+        time::Delta, //
     };
 
     use irqkit::{
@@ -253,6 +254,31 @@ mod tests {
         drop((irq, bench));
 
         assert_eq!(late, (Err(ENODEV), Err(ENODEV), Err(ENODEV)));
+        assert!(works);
+        Ok(())
+    }
+
+    /// A line that others share goes on for them.
+    #[test]
+    fn forgotten_guards_do_not_outlast_the_registration_on_a_shared_line() -> Result {
+        let bench = Bench::new(c"forgetful", IrqType::Intx)?;
+        let scene = bench.scene(ThreadedIrqReturn::Handled)?;
+        let leaving = bench.plain(&scene)?;
+        let staying = bench.plain(&scene)?;
+
+        forget(leaving.disable_nosync()?);
+        forget(leaving.disable_nosync()?);
+        let before = scene.hard.load(Relaxed);
+        bench.edu.raise(1);
+        Task::with(|task| task.sleep(Delta::from_millis(20)))?;
+        let meanwhile = scene.hard.load(Relaxed) - before;
+        drop(leaving);
+        let delivered = until(|| scene.hard.load(Relaxed) > before);
+        let works = scene.raise();
+        drop((staying, bench));
+
+        assert_eq!(meanwhile, 0);
+        assert!(delivered);
         assert!(works);
         Ok(())
     }

@@ -12,7 +12,10 @@ use kernel::{
     }, //
 };
 
-use super::crew;
+use super::{
+    crew,
+    until, //
+};
 
 /// Calls `load` over and over in a thread on `cpu` while `body` runs in the calling one, which is a
 /// test's own and can use files. Both have ended when it returns.
@@ -25,18 +28,21 @@ pub(crate) fn while_running<R>(
     load: impl Fn() + Sync,
     body: impl FnOnce() -> R,
 ) -> Result<R> {
-    let stop = Atomic::new(false);
+    let (stop, going) = (Atomic::new(false), Atomic::new(false));
 
     crew::with_thread(
         cpu,
         |_| {
             while !stop.load(Acquire) {
                 load();
+                going.store(true, Release);
                 // The test may share this CPU.
                 kernel::time::delay::fsleep(kernel::time::Delta::from_micros(1));
             }
         },
         || {
+            // A body that is over before the load begins shows nothing.
+            let _ = until(|| going.load(Acquire));
             let result = body();
             stop.store(true, Release);
             result
