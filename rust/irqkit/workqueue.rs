@@ -67,6 +67,7 @@ use crate::{
 mod builder;
 mod entry;
 mod item;
+mod list;
 mod owned;
 mod queue;
 mod registry;

@@ -320,7 +320,7 @@ unsafe fn make(
 
     // SAFETY: By the safety requirements.
     let init = unsafe { Shared::new(queue, traits, name, path, set.module()) };
-    Ok(Arc::pin_init(init, GFP_KERNEL)?)
+    Arc::pin_init(init, GFP_KERNEL)
 }
 
 /// Makes the handle of a queue of the system's, with the path `work/<name>` in `set`.

@@ -24,7 +24,9 @@ use crate::{
 
 /// What depends on the type that an item is a part of.
 ///
-/// All functions take an item with these operations.
+/// # Invariants
+///
+/// All functions are of one type, and take items that are a part of it.
 pub(super) struct Ops {
     /// Whether the item's drop must wait until it can't run any more; else a request keeps the
     /// item alive.

@@ -8,10 +8,7 @@
 //! pending, and the core doesn't know any more. [`State::skip`] is for those that are taken back at
 //! that very moment. So there is no run without a request, and no request is lost.
 
-use core::{
-    cell::UnsafeCell,
-    ptr::NonNull, //
-};
+use core::cell::UnsafeCell;
 
 use kernel::{
     bindings,
@@ -30,20 +27,25 @@ use super::{
         self,
         Ops, //
     },
-    shared::{
-        Links,
-        Shared, //
-    }, //
+    list::Links,
+    shared::Shared, //
 };
 use crate::{
     context::Task,
     path::{
         Path,
         Pending,
-        Run,
         Stamp, //
     },
     raw_lock::RawLock, //
+};
+
+mod pending;
+
+pub(super) use pending::Taken;
+use pending::{
+    Place,
+    State, //
 };
 
 /// What became of a request.
@@ -56,40 +58,6 @@ pub enum Request {
     /// It will not run: its queue is closed, or someone is waiting for it in
     /// [`Item::cancel_and_wait`].
     Refused,
-}
-
-/// Where a request is to be served.
-#[derive(Clone, Copy)]
-enum Place {
-    /// Where the queue likes it best: near this CPU.
-    Here,
-    On(CpuId),
-    Near(i32),
-}
-
-/// What is to be done with a request that was taken back.
-pub(super) enum Taken {
-    /// There was none.
-    Nothing,
-    /// Its run had been begun by the core, and will skip it.
-    Begun,
-    /// It was off the core's lists: it must be [put away](Item::put_away). It may have been
-    /// waiting for its time.
-    Queued { delayed: bool },
-}
-
-/// What the item's lock protects.
-struct State {
-    /// The run that the core has begun, and that has not come for its request yet, has none.
-    skip: bool,
-    /// No request is taken any more.
-    dead: bool,
-    /// How many are waiting for it not to run: no request is taken meanwhile.
-    blocked: u32,
-    /// The pending request was made with a delay.
-    delayed: bool,
-    /// When it is due, if someone wants to know.
-    due: Stamp,
 }
 
 /// A work item: what can be asked of [`Work`](super::Work) and [`ArcWork`](super::ArcWork), and of
@@ -106,7 +74,8 @@ struct State {
 ///   has begun to run it and that run has not come for it, without `skip`.
 /// - For each time that the core has `raw` pending or has begun to run it, the queue carries a
 ///   request, and `ops.acquire` was called. What ends it undoes both.
-/// - It is on its queue's list until it is dead, unless its initialisation failed.
+/// - It is on one of its queue's lists, unless its initialisation failed; if it is not dead, then on
+///   that of the open ones.
 #[pin_data(PinnedDrop)]
 pub struct Item {
     #[pin]
@@ -149,20 +118,14 @@ impl Item {
                 };
             }),
             state <- RawLock::new(
-                State {
-                    skip: false,
-                    dead: false,
-                    blocked: 0,
-                    delayed: false,
-                    due: Stamp::NONE,
-                },
+                State::IDLE,
                 c"irqkit::workqueue::item",
                 kernel::static_lock_class!(),
             ),
             pending: Pending::new(),
             queue,
             ops,
-            links: UnsafeCell::new(Links::new()),
+            links: UnsafeCell::new(Links::NONE),
         }? Error)
         .pin_chain(|item| item.queue.add(&item))
     }
@@ -269,48 +232,7 @@ impl Item {
     ///
     /// Stands for `mod_delayed_work()`.
     pub fn reschedule_after(&self, delay: Delta, at: Stamp) -> Request {
-        self.state.with(|state| {
-            if state.dead || state.blocked != 0 {
-                return self.refuse();
-            }
-
-            let ns = nanos(delay);
-            let jiffies = to_jiffies(ns);
-            let idle = self.queue.path().schedule(&self.pending, at);
-            if idle {
-                self.put_on(state, Place::Here, Some(ns));
-                return Request::New;
-            }
-
-            // A request is pending. Should the run that comes for it have begun already, the core
-            // takes this one as a new request; then the pending one has moved to that.
-            //
-            // SAFETY: By the type invariant `raw` is initialised, and it is not dead, so that the
-            // workqueue is there.
-            let queued = unsafe {
-                bindings::mod_delayed_work_on(
-                    wq_misc(bindings::wq_misc_consts_WORK_CPU_UNBOUND),
-                    self.queue.workqueue(),
-                    self.raw.get(),
-                    jiffies,
-                )
-            };
-            let delayed = jiffies != 0;
-            if queued {
-                self.queue.recount(state.delayed, delayed);
-            } else {
-                // INVARIANT: What has begun has no request any more, so that the one that is
-                // pending is that of the core, with what belongs to it.
-                self.queue.recount(state.delayed, false);
-                state.skip = true;
-                self.queue.load(delayed);
-                // SAFETY: This very call shows that the item is alive.
-                unsafe { (self.ops.acquire)(NonNull::from(self)) };
-            }
-            state.delayed = delayed;
-            state.due = Stamp::now().after(ns);
-            Request::Coalesced
-        })
+        self.state.with(|state| self.move_locked(state, delay, at))
     }
 
     fn request_on(&self, cpu: CpuId, delay: Option<Delta>, at: Stamp) -> Result<Request> {
@@ -328,84 +250,6 @@ impl Item {
     fn request(&self, place: Place, delay: Option<Delta>, at: Stamp) -> Request {
         self.state
             .with(|state| self.request_locked(state, place, delay, at))
-    }
-
-    fn request_locked(
-        &self,
-        state: &mut State,
-        place: Place,
-        delay: Option<Delta>,
-        at: Stamp,
-    ) -> Request {
-        if state.dead || state.blocked != 0 {
-            return self.refuse();
-        }
-        if !self.queue.path().schedule(&self.pending, at) {
-            return Request::Coalesced;
-        }
-
-        self.put_on(state, place, delay.map(nanos));
-        Request::New
-    }
-
-    /// Counts a request that is refused.
-    #[cold]
-    fn refuse(&self) -> Request {
-        self.queue.path().scheduled(1);
-        self.queue.path().cancelled(1);
-        Request::Refused
-    }
-
-    /// Hands the request that has just become pending to the core. The item must not be dead.
-    fn put_on(&self, state: &mut State, place: Place, delay: Option<u64>) {
-        let jiffies = delay.map_or(0, to_jiffies);
-
-        state.delayed = jiffies != 0;
-        state.due = delay.map_or(Stamp::NONE, |ns| Stamp::now().after(ns));
-        self.queue.load(state.delayed);
-        // SAFETY: The call that this is a part of shows that the item is alive.
-        unsafe { (self.ops.acquire)(NonNull::from(self)) };
-
-        // The answer is true: by the type invariant the core has nothing pending.
-        match place {
-            Place::Near(node) => {
-                // SAFETY: By the type invariant `raw` is initialised; not being dead, its
-                // workqueue is there. Nodes are for unbound queues.
-                unsafe { bindings::queue_work_node(node, self.queue.workqueue(), self.as_work()) };
-            }
-            Place::Here | Place::On(_) => {
-                let cpu = match place {
-                    Place::On(cpu) => i32::from(cpu),
-                    _ => wq_misc(bindings::wq_misc_consts_WORK_CPU_UNBOUND),
-                };
-
-                // SAFETY: As above; the CPU is online, and interrupts are off.
-                unsafe {
-                    bindings::queue_delayed_work_on(
-                        cpu,
-                        self.queue.workqueue(),
-                        self.raw.get(),
-                        jiffies,
-                    )
-                };
-            }
-        }
-    }
-
-    /// Begins the run that the core has called for, if its request is still there.
-    pub(super) fn start(&self) -> Option<Run<'_>> {
-        self.state.with(|state| {
-            if core::mem::take(&mut state.skip) {
-                return None;
-            }
-            if core::mem::take(&mut state.delayed) {
-                self.queue.recount(true, false);
-            }
-
-            let mut run = self.queue.path().start(&self.pending)?;
-            run.due(core::mem::replace(&mut state.due, Stamp::NONE));
-            Some(run)
-        })
     }
 
     /// Takes back the pending request. A run in progress goes on.
@@ -469,51 +313,6 @@ impl Item {
         // SAFETY: It may be called in any context.
         unsafe { bindings::current_work() == self.as_work() }
     }
-
-    /// Takes back the pending request, under the lock.
-    fn take_back(&self, state: &mut State) -> Taken {
-        // SAFETY: By the type invariant it is initialised. It may be called in any context.
-        let queued = unsafe { bindings::cancel_delayed_work(self.raw.get()) };
-        let pending = self.queue.path().cancel(&self.pending);
-        let delayed = core::mem::take(&mut state.delayed);
-
-        if queued {
-            // INVARIANT: The core does not have it pending any more, nor is it pending.
-            return Taken::Queued { delayed };
-        }
-        if pending {
-            // INVARIANT: The run has begun, and has no request any more.
-            state.skip = true;
-            self.queue.recount(delayed, false);
-            return Taken::Begun;
-        }
-        Taken::Nothing
-    }
-
-    /// Undoes what [`Item::put_on`] did for a request that was taken back, and returns whether there
-    /// was one.
-    fn put_away(&self, taken: Taken) -> bool {
-        match taken {
-            Taken::Nothing => return false,
-            Taken::Begun => (),
-            Taken::Queued { delayed } => {
-                // SAFETY: It was taken back: this is its end, once and without a lock.
-                unsafe {
-                    self.ops
-                        .end_request(NonNull::from(self), &self.queue, delayed)
-                };
-            }
-        }
-        true
-    }
-
-    /// Takes no request from here on, and takes back what is pending.
-    pub(super) fn bury(&self) -> Taken {
-        self.state.with(|state| {
-            state.dead = true;
-            self.take_back(state)
-        })
-    }
 }
 
 #[pinned_drop]
@@ -537,21 +336,4 @@ impl PinnedDrop for Item {
         // progress has given up its reference and does not use it any more.
         self.queue.remove(&self);
     }
-}
-
-/// Returns the nanoseconds of `delay`; none if it is negative.
-fn nanos(delay: Delta) -> u64 {
-    u64::try_from(delay.as_nanos()).unwrap_or(0)
-}
-
-/// Returns the ticks that `ns` nanoseconds take, rounded up.
-fn to_jiffies(ns: u64) -> usize {
-    // SAFETY: It is a function of its argument.
-    unsafe { irqkit_bindings::delay_to_jiffies(ns) }
-}
-
-/// Returns a constant of the workqueue core as what its functions take.
-const fn wq_misc(value: bindings::wq_misc_consts) -> i32 {
-    // CAST: They are small.
-    value as i32
 }

@@ -122,6 +122,10 @@ impl<T: Handler<C>, C: Class> Work<T, C> {
     }
 
     /// [`Ops::acquire`] and [`Ops::release`]: drop waits instead.
+    ///
+    /// # Safety
+    ///
+    /// As they say; it does nothing.
     unsafe fn nothing(_item: NonNull<Item>) {}
 }
 
@@ -403,6 +407,10 @@ impl<J: Job<C>, C: Class> BoxWork<J, C> {
     }
 
     /// [`Ops::acquire`]: the request that is being made becomes the owner.
+    ///
+    /// # Safety
+    ///
+    /// As it says; it does nothing.
     unsafe fn nothing(_item: NonNull<Item>) {}
 
     /// [`Ops::release`]

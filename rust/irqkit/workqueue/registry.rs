@@ -110,6 +110,14 @@ impl Drop for Registry {
         while QUEUES.lock().iter().any(|queue| queue.is_reaping()) {
             fsleep(Delta::from_millis(1));
         }
+        // Of those that were leaked no one can have a handle any more.
+        loop {
+            let left = QUEUES.lock().first().cloned();
+            let Some(queue) = left else { break };
+
+            // SAFETY: It has no handle, and this is a task that is no handler.
+            unsafe { queue.finish() };
+        }
         if STRAYS.load(Relaxed) {
             // Nobody waits for what returns from irqkit to a system queue's worker.
             //

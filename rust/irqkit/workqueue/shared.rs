@@ -30,6 +30,7 @@ use super::{
         Item,
         Taken, //
     },
+    list::Items,
     registry, //
 };
 use crate::{
@@ -47,112 +48,6 @@ pub(super) struct Traits {
     pub(super) ordered: bool,
     pub(super) mem_reclaim: bool,
     pub(super) sysfs: bool,
-}
-
-/// The neighbours of an item on its queue's list, under the list's lock.
-pub(super) struct Links {
-    listed: bool,
-    previous: Option<NonNull<Item>>,
-    next: Option<NonNull<Item>>,
-}
-
-impl Links {
-    pub(super) const fn new() -> Self {
-        Self {
-            listed: false,
-            previous: None,
-            next: None,
-        }
-    }
-}
-
-/// The items of a queue.
-///
-/// # Invariants
-///
-/// The items from `first` on, by `next`, are alive and all those whose links say `listed`.
-struct Items {
-    first: Option<NonNull<Item>>,
-    closed: bool,
-}
-
-// SAFETY: The items may be used by any thread.
-unsafe impl Send for Items {}
-
-impl Items {
-    /// Returns the links of an item.
-    ///
-    /// # Safety
-    ///
-    /// `item` must be alive, and the lock of its queue's list be held for as long as `'a`, in which
-    /// nobody else asks for the same links.
-    unsafe fn links<'a>(item: NonNull<Item>) -> &'a mut Links {
-        // SAFETY: By the safety requirements.
-        unsafe { &mut *(*item.as_ptr()).links.get() }
-    }
-
-    /// # Safety
-    ///
-    /// `item` must not be listed, and must be removed before it goes. `self` must be that of its
-    /// queue.
-    unsafe fn push(&mut self, item: NonNull<Item>) {
-        // SAFETY: `self` is exclusive, so the lock is held; the item is alive.
-        let links = unsafe { Self::links(item) };
-
-        links.listed = true;
-        links.previous = None;
-        links.next = self.first;
-        if let Some(next) = self.first {
-            // SAFETY: As above; it is another item, which is alive by the type invariant.
-            unsafe { Self::links(next) }.previous = Some(item);
-        }
-        // INVARIANT: The item is alive until it is removed, and listed.
-        self.first = Some(item);
-    }
-
-    /// Removes `item` if it is listed.
-    ///
-    /// # Safety
-    ///
-    /// `item` must be alive, and `self` be that of its queue.
-    unsafe fn remove(&mut self, item: NonNull<Item>) {
-        // SAFETY: `self` is exclusive, so the lock is held; the item is alive.
-        let Links {
-            listed,
-            previous,
-            next,
-        } = core::mem::replace(unsafe { Self::links(item) }, Links::new());
-
-        // INVARIANT: Its neighbours are linked to each other. The item's links are those of an item
-        // that is not listed.
-        if !listed {
-            return;
-        }
-        match previous {
-            // SAFETY: As above; it is another item, which is alive by the type invariant.
-            Some(previous) => unsafe { Self::links(previous) }.next = next,
-            None => self.first = next,
-        }
-        if let Some(next) = next {
-            // SAFETY: As above.
-            unsafe { Self::links(next) }.previous = previous;
-        }
-    }
-
-    /// Returns whether `work` is that of an item on the list.
-    fn has(&self, work: *mut bindings::work_struct) -> bool {
-        let mut at = self.first;
-
-        while let Some(item) = at {
-            // SAFETY: By the type invariant it is alive.
-            if unsafe { item.as_ref() }.as_work() == work {
-                return true;
-            }
-            // SAFETY: The list is borrowed, so the lock is held; the borrow of the links ends here.
-            at = unsafe { Self::links(item) }.next;
-        }
-        false
-    }
 }
 
 /// A queue, as its handle and its items see it.
@@ -209,10 +104,7 @@ impl Shared {
             module: Atomic::new(module),
             load: Atomic::new(0),
             items <- RawLock::new(
-                Items {
-                    first: None,
-                    closed: false,
-                },
+                Items::new(),
                 c"irqkit::workqueue::items",
                 kernel::static_lock_class!(),
             ),
@@ -264,35 +156,38 @@ impl Shared {
     ///
     /// As [`Item::new`].
     pub(super) fn add(&self, item: &Item) -> Result {
-        if !self.is_of_module(item.ops()) {
-            return Err(EXDEV);
-        }
-
         self.items.with(|items| {
-            if items.closed {
+            if items.is_closed() {
                 return Err(ESHUTDOWN);
             }
+            // As it is open, its module is still there.
+            if !self.is_of_module(item.ops()) {
+                return Err(EXDEV);
+            }
             // SAFETY: It is new; its drop removes it.
-            unsafe { items.push(NonNull::from(item)) };
+            unsafe { items.add(NonNull::from(item)) };
             Ok(())
         })
     }
 
     /// Takes an item off the list, if it is on it.
     pub(super) fn remove(&self, item: &Item) {
-        // SAFETY: It is alive, and on no other list.
-        self.items
-            .with(|items| unsafe { items.remove(NonNull::from(item)) });
+        self.items.with(|items| {
+            // SAFETY: It is alive, and this is its queue's list.
+            unsafe { items.remove(NonNull::from(item)) };
+        });
     }
 
     /// Returns whether the code of `ops` goes away no sooner than the module of this queue, which
-    /// is what [`module_goes`](super::module_goes) waits for.
+    /// is what [`module_goes`](super::module_goes) waits for. To be called under the list's lock
+    /// while the queue is open.
     fn is_of_module(&self, ops: &Ops) -> bool {
         let module = self.module.load(Relaxed);
         // CAST: An address, for comparison.
         let code = ops.run as usize;
 
-        // SAFETY: The queue's maker is a module that is alive, or no module.
+        // SAFETY: It is the address of the module that the queue was made for, which is still
+        // there: before it goes it closes the queue, under the lock that the caller has.
         module == 0 || unsafe { irqkit_bindings::within_module(code, module as *const _) }
     }
 
@@ -365,15 +260,13 @@ impl Shared {
     /// When it returns no code of an item's type runs or will run, save for what drops handles of
     /// items. To be called in a task that is no handler of the queue; by several, if need be.
     pub(super) fn close(&self) {
-        self.items.with(|items| items.closed = true);
+        self.items.with(|items| items.close());
 
         // One at a time, so that interrupts are not off for long.
         while let Some((item, ops, taken)) = self.items.with(|items| {
-            let item = items.first?;
+            let item = items.bury()?;
 
-            // SAFETY: By the type invariant it is alive, and it is on this list.
-            unsafe { items.remove(item) };
-            // SAFETY: As above. It can't be dropped before the lock is released.
+            // SAFETY: It was on the list, and can't be dropped before the lock is released.
             let alive = unsafe { item.as_ref() };
             Some((item, alive.ops(), alive.bury()))
         }) {
@@ -400,9 +293,9 @@ impl Shared {
     ///
     /// # Safety
     ///
-    /// To be called once, by or on behalf of the handle's drop, in a task that is no handler of the
-    /// queue.
-    unsafe fn finish(&self) {
+    /// To be called once, by or on behalf of the handle's drop or when there can be no handle any
+    /// more, in a task that is no handler of the queue.
+    pub(super) unsafe fn finish(&self) {
         self.close();
 
         if !self.traits.system {
@@ -421,7 +314,7 @@ impl Shared {
     pub(super) unsafe fn end(self_: &Arc<Self>) {
         let here = crate::context::is_here::<crate::context::Task<'_>>();
 
-        if here && !self_.is_current() {
+        if here && self_.may_wait().is_ok() {
             // SAFETY: The handle is being dropped; this is a task, and no handler of the queue.
             unsafe { self_.finish() };
             return;

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KUnit suite: how queues and items end ([`irqkit::workqueue`]), in whatever order and context
+//! they are dropped.
+
+use kernel::prelude::*;
+
+#[path = "support/mod.rs"]
+mod support;
+
+module! {
+    type: Suite,
+    name: "irqkit_workqueue_end_kunit",
+    authors: ["Rust interrupt suite"],
+    description: "KUnit suite: how irqkit's work ends",
+    license: "GPL",
+}
+
+struct Suite;
+
+impl kernel::Module for Suite {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(Self)
+    }
+}
+
+#[kunit_tests(irqkit_workqueue_end)]
+mod tests {
+    use core::mem::ManuallyDrop;
+
+    use kernel::{
+        new_mutex,
+        new_spinlock,
+        prelude::*,
+        static_lock_class,
+        sync::{
+            atomic::Relaxed,
+            Arc,
+            SpinLock, //
+        },
+        time::Delta, //
+    };
+
+    use irqkit::{
+        path::{
+            Run,
+            Stamp, //
+        },
+        workqueue::{
+            system,
+            ArcWork,
+            Class,
+            Item,
+            Queue,
+            Request, //
+        }, //
+    };
+
+    use crate::support::{
+        books::Books,
+        crew::on_cpu,
+        hardirq,
+        items::{
+            account,
+            balanced,
+            closed_gate,
+            shared,
+            task,
+            work,
+            Body, //
+        },
+        two_cpus,
+        until, //
+    };
+
+    const HOUR: Delta = Delta::from_millis(3_600_000);
+
+    /// A queue that is dropped with items pending, delayed and running: the first two are taken
+    /// back, the last is waited for and can't request itself any more. The items live on.
+    fn close_with_everything(name: &CStr, system: bool) -> Result {
+        let books = Books::new(name)?;
+        let (queue, path) = match system {
+            false => (
+                Queue::percpu(name)
+                    .max_active(1)
+                    .build_as(&books.set, c"q")?,
+                "q",
+            ),
+            true => (system::percpu(&books.set)?, "system_percpu"),
+        };
+        let (here, there) = two_cpus()?;
+        let gate = closed_gate()?;
+        let door = gate.clone();
+        let [answer, runs] = [shared()?, shared()?];
+        let own = answer.clone();
+        let running = work(&queue, move |this, _| {
+            door.pass_spinning();
+            let refused = this.schedule(Stamp::NONE) == Request::Refused;
+            own.store(1 + u64::from(refused), Relaxed);
+        })?;
+        let [one, two] = [runs.clone(), runs.clone()];
+        let pending = work(&queue, move |_, _| {
+            one.fetch_add(1, Relaxed);
+        })?;
+        let delayed = work(&queue, move |_, _| {
+            two.fetch_add(1, Relaxed);
+        })?;
+
+        running.schedule_on(there, Stamp::NONE)?;
+        let entered = gate.has_entered();
+        pending.schedule_on(there, Stamp::NONE)?;
+        delayed.schedule_after(HOUR, Stamp::NONE);
+        let before = [pending.is_pending(), delayed.is_pending()];
+        let left = on_cpu(here, || {
+            gate.release();
+            drop(queue);
+            gate.has_left()
+        })?;
+        let after = [
+            pending.is_pending(),
+            delayed.is_pending(),
+            running.is_pending(),
+        ];
+        let refused = [
+            pending.schedule(Stamp::NONE),
+            delayed.schedule_after(HOUR, Stamp::NONE),
+            delayed.reschedule_after(Delta::ZERO, Stamp::NONE),
+            running.schedule(Stamp::NONE),
+        ];
+        let idle = task(|task| [pending.flush(task), delayed.cancel_and_wait(task)])?;
+        let took = pending.cancel();
+        let account = account(&books, path)?;
+        drop((running, pending, delayed, books));
+
+        assert!(entered);
+        assert_eq!(before, [true; 2]);
+        assert!(left);
+        assert_eq!(after, [false; 3]);
+        assert_eq!(refused, [Request::Refused; 4]);
+        assert!(idle == [Ok(false); 2]);
+        assert!(!took);
+        assert_eq!(runs.load(Relaxed), 0);
+        assert_eq!(answer.load(Relaxed), 2);
+        assert_eq!(account, [8, 1, 0, 7]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_queue_dropped_with_everything() -> Result {
+        close_with_everything(c"ke_drop", false)
+    }
+
+    #[test]
+    fn a_system_handle_dropped_with_everything() -> Result {
+        close_with_everything(c"ke_drop_s", true)
+    }
+
+    /// Who can't wait for the end leaves it to the background: hard interrupts, and the queue's own
+    /// handlers, in tasks and softirqs.
+    #[test]
+    fn a_queue_dropped_where_it_cannot_be_waited_for() -> Result {
+        let books = Books::new(c"ke_anywhere")?;
+
+        /// Has `queue` dropped by one of its own handlers, and returns whether it ends.
+        fn drop_in_handler<C: Class>(queue: Queue<C>) -> Result<bool> {
+            let held: Arc<SpinLock<Option<Queue<C>>>> =
+                Arc::pin_init(new_spinlock!(None), GFP_KERNEL)?;
+            let own = held.clone();
+            let w = work(&queue, move |_, _| {
+                let queue = own.lock().take();
+                drop(queue);
+            })?;
+
+            *held.lock() = Some(queue);
+            w.schedule(Stamp::NONE);
+            Ok(until(|| w.schedule(Stamp::NONE) == Request::Refused))
+        }
+
+        let set = &books.set;
+        let refused = [
+            drop_in_handler(Queue::ordered(c"ke_own").build_as(set, c"own")?)?,
+            drop_in_handler(Queue::bh(c"ke_bh").build_as(set, c"bh")?)?,
+            drop_in_handler(system::dfl(set)?)?,
+        ];
+
+        let queue = Queue::unbound(c"ke_hard").build_as(set, c"hard")?;
+        let w = work(&queue, |_, _| ())?;
+        let mut held = Some(queue);
+        hardirq::on_cpu(two_cpus()?.0, || drop(held.take()))?;
+        let in_hardirq = until(|| w.schedule(Stamp::NONE) == Request::Refused);
+        drop(w);
+
+        // It is no better where memory is to be set free.
+        let reclaim = Queue::unbound(c"ke_reclaim")
+            .mem_reclaim()
+            .build_as(set, c"reclaim")?;
+        let other = Queue::unbound(c"ke_other").build_as(set, c"other")?;
+        let w = work(&other, |_, _| ())?;
+        let held = Arc::pin_init(new_spinlock!(Some(other)), GFP_KERNEL)?;
+        let dropper = work(&reclaim, move |_, _| {
+            let queue = held.lock().take();
+            drop(queue);
+        })?;
+        dropper.schedule(Stamp::NONE);
+        let in_reclaim = until(|| w.schedule(Stamp::NONE) == Request::Refused);
+        drop((w, dropper, reclaim));
+
+        let mut all_balanced = true;
+        for name in ["own", "bh", "system_dfl", "hard", "reclaim", "other"] {
+            all_balanced &= balanced(account(&books, name)?);
+        }
+        drop(books);
+
+        assert_eq!(refused, [true; 3]);
+        assert!(in_hardirq);
+        assert!(in_reclaim);
+        assert!(all_balanced);
+        Ok(())
+    }
+
+    /// Dropping the handler of one item may drop another, on the same queue.
+    #[test]
+    fn a_handler_drops_others() -> Result {
+        let books = Books::new(c"ke_others")?;
+        let queue = Queue::ordered(c"ke_others").build_as(&books.set, c"q")?;
+        let runs = shared()?;
+        let count = runs.clone();
+        let victim = work(&queue, move |_, _| {
+            count.fetch_add(1, Relaxed);
+        })?;
+        victim.schedule_after(HOUR, Stamp::NONE);
+        let victim = Arc::pin_init(new_mutex!(Some(victim)), GFP_KERNEL)?;
+        let taken = victim.clone();
+        let killer = work(&queue, move |_, _| {
+            let victim = taken.lock().take();
+            drop(victim);
+        })?;
+
+        killer.schedule(Stamp::NONE);
+        task(|task| killer.flush(task))??;
+        let gone = victim.lock().is_none();
+        drop((killer, victim));
+        let account = account(&books, "q")?;
+        drop((queue, books));
+
+        assert!(gone);
+        assert_eq!(runs.load(Relaxed), 0);
+        assert_eq!(account, [2, 1, 0, 1]);
+        Ok(())
+    }
+
+    /// Items and queues that were forgotten end when this module is unloaded, before its code goes.
+    /// If they did not, the kernel would jump into nowhere then, and say so.
+    #[test]
+    fn what_is_forgotten_ends_with_the_module() -> Result {
+        // For kmemleak what is forgotten is lost memory, which it is.
+        if cfg!(CONFIG_DEBUG_KMEMLEAK) {
+            return Ok(());
+        }
+
+        let books = Books::new(c"ke_forgotten")?;
+        let own = ManuallyDrop::new(Queue::percpu(c"ke_forgotten").build_as(&books.set, c"own")?);
+        let sys = ManuallyDrop::new(system::dfl(&books.set)?);
+        let bh = ManuallyDrop::new(system::bh(&books.set)?);
+        let runs = shared()?;
+
+        macro_rules! forget {
+            ($queue:expr) => {{
+                let count = runs.clone();
+                let restless = work(&$queue, move |this, _| {
+                    count.fetch_add(1, Relaxed);
+                    this.schedule_after(Delta::from_millis(1), Stamp::NONE);
+                })?;
+                restless.schedule(Stamp::NONE);
+                let _ = ManuallyDrop::new(restless);
+
+                let count = runs.clone();
+                let restless = ArcWork::new(
+                    Body(move |this: &Item, _: &mut Run<'_>| {
+                        count.fetch_add(1, Relaxed);
+                        this.schedule_after(Delta::from_millis(1), Stamp::NONE);
+                    }),
+                    &$queue,
+                    static_lock_class!(),
+                    GFP_KERNEL,
+                )?;
+                restless.schedule(Stamp::NONE);
+            }};
+        }
+        forget!(own);
+        forget!(sys);
+        forget!(bh);
+        let alive = until(|| runs.load(Relaxed) >= 30);
+
+        assert!(alive);
+        Ok(())
+    }
+}
