@@ -14,7 +14,7 @@ plan 9
 # CPU's back must not be executed (docs/design.md).
 demo=$(mktemp)
 on_exit rm -f "$demo"
-cp /lab/build/tools/release/irq-demo "$demo"
+cp /lab/build/tools/release/irq-demo "$demo" || bail "the demo is not built: run scripts/setup/tools"
 chmod +x "$demo"
 report=$(mktemp)
 on_exit rm -f "$report"

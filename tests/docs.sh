@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # lab-devices: edu2-intx+edu-msi
-# lab-timeout: 180
+# lab-timeout: 300
 #
 # Every command of the documents that is marked as one for the lab, as it is written there: each
 # block in a shell of its own, page by page, with the driver loaded as the pages say.
@@ -19,7 +19,7 @@ files=("$blocks"/*.sh)
 plan $((2 * ${#files[@]}))
 
 # A block that stops at its first failing command, as a reader would.
-run_block() { timeout 60 bash -e -o pipefail "$1" >"$blocks/out" 2>&1 || (echo "status $?" && cat "$blocks/out" && false); }
+run_block() { timeout 150 bash -e -o pipefail "$1" >"$blocks/out" 2>&1 || (echo "status $?" && cat "$blocks/out" && false); }
 
 page=
 for file in "${files[@]}"; do
