@@ -2,11 +2,6 @@
 
 //! The paths of a device, and their files.
 
-use core::fmt::{
-    self,
-    Write, //
-};
-
 use kernel::{
     cpu::CpuId,
     module::ModuleMetadata,
@@ -38,7 +33,6 @@ use super::{
         Kind,
         Row, //
     },
-    histogram,
     names,
     registry::SetId,
     tree::{
@@ -51,6 +45,14 @@ use super::{
 use crate::{
     percpu,
     trace, //
+};
+
+mod times;
+
+use times::{
+    Histogram,
+    Which,
+    HISTOGRAMS, //
 };
 
 /// The version of the format of the files.
@@ -160,6 +162,23 @@ impl PathSet {
             tree.file(Some(name), file, KBox::new(node, GFP_KERNEL)?)?;
         }
         Ok(path)
+    }
+
+    /// Returns the path of this name, which is added if there is none: for what may come and go and
+    /// come again while the set lives, and is counted in one place.
+    ///
+    /// It may sleep.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Self::path`]; [`EEXIST`] if the name is taken by something of another kind.
+    pub fn path_or_existing(&self, kind: Kind, name: &CStr) -> Result<Arc<Path>> {
+        let existing = self.shared.books.lock().find(kind, name);
+
+        match existing {
+            Some(path) => Ok(path),
+            None => self.path(kind, name),
+        }
     }
 
     /// Adds a control file, whose actions work on `data`.
@@ -304,6 +323,15 @@ impl Books {
         Ok(())
     }
 
+    /// Returns the path of this kind and name.
+    fn find(&self, kind: Kind, name: &CStr) -> Option<Arc<Path>> {
+        self.paths
+            .iter()
+            .map(|account| &account.path)
+            .find(|path| path.kind() == kind && path.name() == name)
+            .cloned()
+    }
+
     fn reset(&mut self) {
         for account in self.paths.iter_mut() {
             account.reset();
@@ -423,65 +451,5 @@ impl Node for OwnFile {
             _ => return Err(EINVAL.into()),
         }
         Ok(())
-    }
-}
-
-/// One of a path's histograms.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Which {
-    Wait,
-    Run,
-    Late,
-}
-
-/// The files of the histograms.
-const HISTOGRAMS: [(&CStr, Which); 3] = [
-    (c"wait_ns", Which::Wait),
-    (c"run_ns", Which::Run),
-    (c"late_ns", Which::Late),
-];
-
-/// The file of a histogram.
-struct Histogram {
-    shared: Arc<Shared>,
-    path: Arc<Path>,
-    which: Which,
-}
-
-/// Text that goes to a seq_file.
-struct Text<'a>(&'a SeqFile);
-
-impl Write for Text<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        seq_print!(self.0, "{text}");
-        Ok(())
-    }
-}
-
-impl Node for Histogram {
-    fn access(&self) -> Access {
-        Access::ReadOnly
-    }
-
-    fn show(&self, out: &SeqFile) -> Result {
-        // Under the lock the epoch does not change.
-        let _books = self.shared.books.lock();
-
-        let epoch = self.path.epoch.load(Relaxed);
-        let times = self.path.times.iter().map(|(_, times)| times);
-        let out = &mut Text(out);
-        match self.which {
-            Which::Wait => histogram::write(out, epoch, times.map(|times| &times.wait))?,
-            Which::Run => histogram::write(out, epoch, times.map(|times| &times.run))?,
-            Which::Late => {
-                let late = self.path.late.iter().flat_map(|late| late.iter());
-                histogram::write(out, epoch, late.map(|(_, late)| late))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn store(&self, _text: &str) -> Result<(), Refusal> {
-        Err(EINVAL.into())
     }
 }
