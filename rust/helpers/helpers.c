@@ -14,6 +14,7 @@
 #include "interrupt.c"
 #include "io.c"
 #include "jump_label.c"
+#include "pci.c"
 #include "percpu.c"
 #include "spinlock.c"
 #include "workqueue.c"

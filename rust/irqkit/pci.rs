@@ -26,6 +26,10 @@ use kernel::{
 
 use core::marker::PhantomData;
 
+mod power;
+
+pub(crate) use power::Power;
+
 /// `PCI_ANY_ID`.
 const ANY_ID: u32 = u32::MAX;
 
@@ -33,6 +37,19 @@ const ANY_ID: u32 = u32::MAX;
 fn as_raw(dev: &pci::Device) -> *mut bindings::pci_dev {
     // `pci::Device` is a transparent wrapper of `struct pci_dev`.
     core::ptr::from_ref(dev).cast_mut().cast()
+}
+
+/// Returns whether `bar` of a function is memory, and not I/O ports; not so if there is no such BAR.
+pub(crate) fn is_memory(dev: &pci::Device, bar: u32) -> bool {
+    let Ok(number) = i32::try_from(bar) else {
+        return false;
+    };
+    if bar > bindings::PCI_STD_RESOURCE_END {
+        return false;
+    }
+    // SAFETY: The function is valid and has a resource of that number.
+    let flags = unsafe { irqkit_bindings::pci_resource_flags(as_raw(dev), number) };
+    flags & bindings::IORESOURCE_MEM as usize != 0
 }
 
 /// Returns an entry of a driver's device table for any vendor: `PCI_DEVICE(vendor, device)`.

@@ -49,9 +49,6 @@ mod reg {
     pub(super) const QUEUE_DEVICE: usize = 48;
 }
 
-/// A vector number that stands for none (`VIRTIO_MSI_NO_VECTOR`).
-pub(crate) const NO_VECTOR: u16 = 0xffff;
-
 /// How often a read of several registers begins anew because the generation changed meanwhile.
 pub(crate) const TRIES: u32 = 16;
 
@@ -67,8 +64,6 @@ pub(crate) mod status {
     pub(crate) const FEATURES_OK: u8 = 8;
     /// The device can't go on.
     pub(crate) const NEEDS_RESET: u8 = 64;
-    /// The driver has given up.
-    pub(crate) const FAILED: u8 = 128;
     /// What is read where no device is. Never a status: bits 4 and 5 are reserved.
     pub(crate) const GONE: u8 = 0xff;
 }
@@ -273,9 +268,14 @@ impl<R: Registers> Common<R> {
         }
     }
 
-    /// Tells the device where the queue is, and returns its `queue_notify_off`. The queue is not in
-    /// use yet.
-    pub(crate) fn place(&self, index: u16, place: &Place) -> Result<u16, Fault> {
+    /// Returns the queue's `queue_notify_off`, which says where its doorbell is.
+    pub(crate) fn notify_off(&self, index: u16) -> Result<u16, Fault> {
+        self.select(index)?;
+        Ok(self.0.read16(reg::QUEUE_NOTIFY_OFF))
+    }
+
+    /// Tells the device where the queue is. The queue is not in use yet.
+    pub(crate) fn place(&self, index: u16, place: &Place) -> Result<(), Fault> {
         let max = self.select(index)?;
         if self.0.read16(reg::QUEUE_ENABLE) != 0 {
             return Err(Fault::Enabled(index));
@@ -296,11 +296,10 @@ impl<R: Registers> Common<R> {
             self.0.write32(register, address as u32);
             self.0.write32(register + 4, (address >> 32) as u32);
         }
-        Ok(self.0.read16(reg::QUEUE_NOTIFY_OFF))
+        Ok(())
     }
 
-    /// Gives the queue an interrupt vector, which it may find no room for; [`NO_VECTOR`] takes it
-    /// away.
+    /// Gives the queue an interrupt vector, which it may find no room for.
     pub(crate) fn set_queue_vector(&self, index: u16, vector: u16) -> Result<(), Fault> {
         self.select(index)?;
         self.set_vector(reg::QUEUE_VECTOR, vector)

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A device at work.
+
+use kernel::{
+    devres::Devres,
+    prelude::*,
+    sync::Arc, //
+};
+
+use super::{
+    doorbell::{
+        Doorbell,
+        Link, //
+    },
+    queue::Queue,
+    ring::{
+        chain::Buffer,
+        virtqueue::Virtqueue, //
+    },
+    setup::{
+        enable,
+        Session, //
+    },
+    vectors::Interrupts,
+    Device,
+    Features,
+    Handler,
+    Policy, //
+};
+use crate::{
+    context::Task,
+    irq::Line, //
+};
+
+/// A device at work, with its interrupts.
+///
+/// When it is dropped the device is reset, then its interrupts are freed, which waits for the
+/// handlers. That is done in task context, and not by a handler, which would wait for itself. If it
+/// is leaked the same happens when the function is unbound.
+///
+/// The queues are the driver's, and may be dropped before or after.
+pub struct Live<H: Handler> {
+    // Dropped first: the device is silent before its interrupts go.
+    _session: Devres<Session>,
+    irqs: Interrupts<H>,
+    queues: KVec<Arc<Link>>,
+    features: Features,
+    device: Arc<Device>,
+    handler: Arc<H>,
+}
+
+impl<H: Handler> Live<H> {
+    pub(super) fn new(
+        session: Devres<Session>,
+        irqs: Interrupts<H>,
+        queues: KVec<Arc<Link>>,
+        features: Features,
+        device: Arc<Device>,
+        handler: Arc<H>,
+    ) -> Self {
+        Self {
+            _session: session,
+            irqs,
+            queues,
+            features,
+            device,
+            handler,
+        }
+    }
+
+    /// Returns the device.
+    pub fn device(&self) -> &Arc<Device> {
+        &self.device
+    }
+
+    /// Returns what was agreed on.
+    pub fn features(&self) -> Features {
+        self.features
+    }
+
+    /// Returns the handler.
+    pub fn handler(&self) -> &Arc<H> {
+        &self.handler
+    }
+
+    /// Returns how the vectors are used; never [`Policy::Best`].
+    pub fn policy(&self) -> Policy {
+        self.irqs.policy()
+    }
+
+    /// Returns the line on which a queue's interrupts arrive; [`None`] if there is no such queue.
+    pub fn line(&self, queue: u16) -> Option<&Arc<Line>> {
+        let number = self.queues.iter().position(|link| link.index() == queue)?;
+
+        self.irqs.line(number)
+    }
+
+    /// Returns the line on which changes of the configuration arrive.
+    pub fn config_line(&self) -> &Arc<Line> {
+        self.irqs.config_line()
+    }
+
+    /// Resets the device, for a time: interrupts stay registered and queues keep their memory. May
+    /// sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`EIO`] if it can't be confirmed that the device is reset. It does not matter whether it was
+    /// at work.
+    pub fn suspend(&self, _task: Task<'_>) -> Result {
+        self.device.suspend()
+    }
+
+    /// Begins to set the device to work again, after [`Live::suspend`] or after one of its queues
+    /// was stopped: comes to terms with it about the same features. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Device::negotiate`]; [`EBUSY`] if the device is at work.
+    pub fn resume(&self, task: Task<'_>) -> Result<Resume<'_, H>> {
+        Ok(Resume {
+            number: self.device.reopen(task, self.features)?,
+            live: self,
+            started: false,
+        })
+    }
+}
+
+/// A device that is about to be at work again. If it is dropped the device is reset.
+///
+/// It is made and dropped in task context.
+#[must_use = "the device is not at work before it was started"]
+pub struct Resume<'a, H: Handler> {
+    live: &'a Live<H>,
+    number: u64,
+    started: bool,
+}
+
+impl<H: Handler> Resume<'_, H> {
+    /// Hands over a queue of the device, which was stopped and restarted since. Any context.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if it is not one that the device was started with, or was not restarted;
+    /// [`EIO`], [`ENODEV`] if the device does not take it.
+    pub fn queue<B, R>(&self, queue: &mut Queue<B, Doorbell, R>) -> Result
+    where
+        B: Buffer + Send + 'static,
+        R: Virtqueue<B>,
+    {
+        let link = queue.port().link();
+        let ours = self
+            .live
+            .queues
+            .iter()
+            .any(|known| Arc::ptr_eq(known, link));
+
+        if !ours || !queue.is_fresh() {
+            return Err(EINVAL);
+        }
+        link.renew(self.number, queue)
+    }
+
+    /// Sets the device to work, with all its queues. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// The device is reset then, and may be resumed again.
+    ///
+    /// - [`EINVAL`] if not all its queues were handed over;
+    /// - [`ENOSPC`] if it has no room for its vectors any more;
+    /// - [`EIO`] if it fails, [`ENODEV`] if it is gone, or a queue was dropped meanwhile.
+    pub fn start(mut self) -> Result {
+        let live = self.live;
+
+        live.device.in_session(self.number, || {
+            live.irqs.assign(&live.device, &live.queues)?;
+            enable(&live.device, self.number, &live.queues)
+        })?;
+        self.started = true;
+        Ok(())
+    }
+}
+
+impl<H: Handler> Drop for Resume<'_, H> {
+    fn drop(&mut self) {
+        if !self.started {
+            self.live.device.stop(self.number);
+        }
+    }
+}
