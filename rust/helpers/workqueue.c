@@ -15,12 +15,19 @@ struct workqueue_struct *irqkit_helper_alloc_workqueue(const char *name,
 	return alloc_workqueue("%s", flags, max_active, name);
 }
 
-/* The key is of who makes the item: lockdep tells those apart. */
+/*
+ * The key is of who makes the item: lockdep tells those apart. Code that is
+ * generic over the context has one key for both, which are not to be confused.
+ */
 void irqkit_helper_init_delayed_work(struct delayed_work *work,
-				     work_func_t func,
+				     work_func_t func, bool softirq,
 				     struct lock_class_key *key)
 {
 	__INIT_WORK_KEY(&work->work, func, 0, key);
+#ifdef CONFIG_LOCKDEP
+	lockdep_init_map(&work->work.lockdep_map, "(work_completion)irqkit", key,
+			 softirq);
+#endif
 	__timer_init(&work->timer, delayed_work_timer_fn, TIMER_IRQSAFE);
 }
 

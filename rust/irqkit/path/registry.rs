@@ -336,5 +336,8 @@ impl PinnedDrop for Registry {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: By the type invariant it is on the chain.
         unsafe { bindings::unregister_module_notifier(self.notifier.get()) };
+
+        // No module has a set any more. Statics are not dropped.
+        STATE.lock().modules = KVec::new();
     }
 }

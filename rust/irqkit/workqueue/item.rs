@@ -114,7 +114,12 @@ impl Item {
             raw <- Opaque::ffi_init(|raw| {
                 // SAFETY: `raw` is valid for writes, and stays where it is. The key lives for ever.
                 unsafe {
-                    irqkit_bindings::init_delayed_work(raw, entry::of(softirq), key.as_ptr())
+                    irqkit_bindings::init_delayed_work(
+                        raw,
+                        entry::of(softirq),
+                        softirq,
+                        key.as_ptr(),
+                    )
                 };
             }),
             state <- RawLock::new(
@@ -293,7 +298,7 @@ impl Item {
 
     /// Waits until the last request has been served. One that is delayed runs at once.
     ///
-    /// Returns whether there was anything to wait for. Stands for `flush_delayed_work()`.
+    /// Returns whether there was a request or a run in progress. Stands for `flush_delayed_work()`.
     ///
     /// # Errors
     ///
@@ -302,10 +307,12 @@ impl Item {
     pub fn flush(&self, _task: Task<'_>) -> Result<bool> {
         self.queue.may_wait()?;
 
+        let was_pending = self.is_pending();
         // SAFETY: By the type invariant it is initialised. The caller is a task, and no handler of
         // the queue. If the core puts it on the workqueue, it is there: who destroys that first
         // takes this item back, which waits for the core.
-        Ok(unsafe { bindings::flush_delayed_work(self.raw.get()) })
+        let waited = unsafe { bindings::flush_delayed_work(self.raw.get()) };
+        Ok(was_pending || waited)
     }
 
     /// Returns whether the caller is this item's handler, in a task.

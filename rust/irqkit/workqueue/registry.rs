@@ -118,6 +118,8 @@ impl Drop for Registry {
             // SAFETY: It has no handle, and this is a task that is no handler.
             unsafe { queue.finish() };
         }
+        // Statics are not dropped.
+        *QUEUES.lock() = KVec::new();
         if STRAYS.load(Relaxed) {
             // Nobody waits for what returns from irqkit to a system queue's worker.
             //
