@@ -324,14 +324,13 @@ impl Bench {
     }
 
     pub(crate) fn request(&self, number: u64) -> Result<Request> {
-        let mut out = OutBuffer::new(self.pool.alloc(4096, GFP_KERNEL)?);
-        let mut answer = InBuffer::new(self.pool.alloc(4096, GFP_KERNEL)?);
-
-        out.set_len(LEN)?;
-        answer.set_len(LEN)?;
+        let len = usize::try_from(LEN)?;
         let mut request = Request {
             number,
-            parts: (out, answer),
+            parts: (
+                OutBuffer::new(self.pool.alloc(len, GFP_KERNEL)?),
+                InBuffer::new(self.pool.alloc(len, GFP_KERNEL)?),
+            ),
             line: self.line.clone(),
         };
         request.ask(number)?;

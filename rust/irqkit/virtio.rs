@@ -17,6 +17,7 @@
 //!
 //! Specification: Virtual I/O Device (VIRTIO) 1.2.
 
+mod barrier;
 pub mod buffer;
 mod common;
 mod config;

@@ -4,19 +4,11 @@
 
 use kernel::{
     prelude::*,
-    sync::{
-        barrier::{
-            dma_mb,
-            mb,
-            Full,
-            Read,
-            Write, //
-        },
-        Arc, //
-    }, //
+    sync::Arc, //
 };
 
 use super::{
+    barrier,
     queue::{
         Addresses,
         Order, //
@@ -64,77 +56,106 @@ impl From<Descriptor> for RawDescriptor {
     }
 }
 
-/// The indirect tables.
-struct Tables {
-    region: Region,
-    /// The number of descriptors of each.
+/// All that the hot path looks at, in one place: a cache line has room for it.
+#[derive(Clone, Copy)]
+struct Parts {
+    descriptors: *mut RawDescriptor,
+    driver: *mut u8,
+    device: *mut u8,
+    /// Null if there are none.
+    tables: *mut RawDescriptor,
+    /// Where they are, as the device sees them.
+    tables_address: u64,
+    /// The size of the queue less one.
+    mask: u16,
+    /// The number of descriptors of each table.
     entries: u16,
+    order: Order,
+}
+
+/// What owns the memory.
+struct Regions {
+    descriptors: Region,
+    driver: Region,
+    device: Region,
+    tables: Option<Region>,
 }
 
 /// The shared memory of a split virtqueue.
 ///
 /// # Invariants
 ///
-/// - `mask` is the size of the queue, a power of two, less one.
-/// - The three regions are as large as [`Layout`] says for that size; `tables` has `entries`
-///   descriptors, not 0, for each descriptor of the queue.
+/// - `parts.mask` is the size of the queue, a power of two, less one.
+/// - The pointers are those of `regions`, which are as large as [`Layout`] says for that size and
+///   tables of `parts.entries` descriptors.
 pub struct Shared {
-    mask: u16,
-    order: Order,
-    descriptors: Region,
-    driver: Region,
-    device: Region,
-    tables: Option<Tables>,
+    parts: Parts,
+    regions: Regions,
 }
+
+// SAFETY: It owns the memory that its pointers point to.
+unsafe impl Send for Shared {}
+
+// SAFETY: By shared reference the memory is only read, and by whole accesses.
+unsafe impl Sync for Shared {}
 
 impl Shared {
     /// Allocates the memory for `layout`, zeroed. May sleep.
     pub(super) fn new(pool: &Arc<Pool>, layout: Layout, order: Order) -> Result<Self> {
         let tables = match layout.tables_bytes() {
             0 => None,
-            bytes => Some(Tables {
-                region: pool.alloc(bytes, GFP_KERNEL)?,
-                entries: layout.table(),
-            }),
+            bytes => Some(pool.alloc(bytes, GFP_KERNEL)?),
         };
-
-        // INVARIANT: By the invariant of `Layout` the size is a power of two. The regions are of
-        // the sizes that it says.
-        Ok(Self {
-            mask: layout.size().wrapping_sub(1),
-            order,
+        let regions = Regions {
             descriptors: pool.alloc(layout.descriptor_bytes(), GFP_KERNEL)?,
             driver: pool.alloc(layout.driver_bytes(), GFP_KERNEL)?,
             device: pool.alloc(layout.device_bytes(), GFP_KERNEL)?,
             tables,
+        };
+        let tables = regions.tables.as_ref();
+
+        // INVARIANT: By the invariant of `Layout` the size is a power of two. The regions are of the
+        // sizes that it says, and stay where they are.
+        Ok(Self {
+            parts: Parts {
+                descriptors: regions.descriptors.as_ptr().cast(),
+                driver: regions.driver.as_ptr(),
+                device: regions.device.as_ptr(),
+                tables: tables.map_or(core::ptr::null_mut(), |region| region.as_ptr().cast()),
+                tables_address: tables.map_or(0, Region::address),
+                mask: layout.size().wrapping_sub(1),
+                entries: layout.table(),
+                order,
+            },
+            regions,
         })
     }
 
     /// Returns where the parts are, as the device sees them.
     pub(super) fn addresses(&self) -> Addresses {
         Addresses {
-            descriptors: self.descriptors.address(),
-            driver: self.driver.address(),
-            device: self.device.address(),
+            descriptors: self.regions.descriptors.address(),
+            driver: self.regions.driver.address(),
+            device: self.regions.device.address(),
         }
     }
 
     /// Returns the position of `slot` in a ring.
     #[inline]
     fn slot(&self, slot: u16) -> usize {
-        usize::from(slot & self.mask)
+        usize::from(slot & self.parts.mask)
     }
 
     /// Returns the offset of `used_event` in the driver's part.
     #[inline]
     fn used_event(&self) -> usize {
-        RING_OFFSET + 2 * (usize::from(self.mask) + 1)
+        RING_OFFSET + 2 * (usize::from(self.parts.mask) + 1)
     }
 
     /// Returns the offset of `avail_event` in the device's part.
     #[inline]
     fn available_event(&self) -> usize {
-        RING_OFFSET + 8 * (usize::from(self.mask) + 1)
+        RING_OFFSET + 8 * (usize::from(self.parts.mask) + 1)
     }
 
     /// Writes the word at `offset` of the driver's part.
@@ -144,7 +165,7 @@ impl Shared {
     /// The part has an aligned word there.
     #[inline]
     unsafe fn write(&mut self, offset: usize, value: u16) {
-        let word = self.driver.as_ptr().wrapping_add(offset).cast::<u16>();
+        let word = self.parts.driver.wrapping_add(offset).cast::<u16>();
 
         // SAFETY: By the safety requirements. Nobody else writes it; that the device may be reading
         // it is what a volatile access is for.
@@ -158,7 +179,7 @@ impl Shared {
     /// The part has an aligned word there.
     #[inline]
     unsafe fn read(&self, offset: usize) -> u16 {
-        let word = self.device.as_ptr().wrapping_add(offset).cast::<u16>();
+        let word = self.parts.device.wrapping_add(offset).cast::<u16>();
 
         // SAFETY: By the safety requirements. The device may be writing it: a volatile access is one
         // access, and every value is a valid one.
@@ -173,8 +194,7 @@ const INDEX: usize = 2;
 impl Memory for Shared {
     #[inline]
     fn set_descriptor(&mut self, index: u16, descriptor: Descriptor) {
-        let table = self.descriptors.as_ptr().cast::<RawDescriptor>();
-        let entry = table.wrapping_add(self.slot(index));
+        let entry = self.parts.descriptors.wrapping_add(self.slot(index));
 
         // SAFETY: By the type invariant there is a descriptor for each index up to `mask`. Nobody
         // else writes it, and the device reads no descriptor that is not available to it.
@@ -183,32 +203,24 @@ impl Memory for Shared {
 
     #[inline]
     fn set_table_entry(&mut self, table: u16, entry: u16, descriptor: Descriptor) {
-        let table = self.slot(table);
-        let Some(tables) = &self.tables else { return };
-        if entry >= tables.entries {
+        if entry >= self.parts.entries {
             return;
         }
-        let index = table * usize::from(tables.entries) + usize::from(entry);
-        let entry = tables
-            .region
-            .as_ptr()
-            .cast::<RawDescriptor>()
-            .wrapping_add(index);
+        let index = self.slot(table) * usize::from(self.parts.entries) + usize::from(entry);
+        let entry = self.parts.tables.wrapping_add(index);
 
-        // SAFETY: By the type invariant there are `entries` descriptors for each index up to `mask`.
-        // The rest as above.
+        // SAFETY: By the type invariant there are `entries` descriptors for each index up to `mask`,
+        // and more than none here. The rest as above.
         unsafe { entry.write_volatile(descriptor.into()) };
     }
 
     #[inline]
     fn table_address(&self, table: u16) -> u64 {
-        self.tables.as_ref().map_or(0, |tables| {
-            let index = self.slot(table) * usize::from(tables.entries);
-            // CAST: No loss; it is within the region.
-            let offset = (index * size_of::<RawDescriptor>()) as u64;
+        let index = self.slot(table) * usize::from(self.parts.entries);
+        // CAST: No loss; it is within the region.
+        let offset = (index * size_of::<RawDescriptor>()) as u64;
 
-            tables.region.address().wrapping_add(offset)
-        })
+        self.parts.tables_address.wrapping_add(offset)
     }
 
     #[inline]
@@ -254,7 +266,7 @@ impl Memory for Shared {
     #[inline]
     fn used(&self, slot: u16) -> UsedElement {
         let offset = RING_OFFSET + 8 * self.slot(slot);
-        let words = self.device.as_ptr().wrapping_add(offset).cast::<u32>();
+        let words = self.parts.device.wrapping_add(offset).cast::<u32>();
 
         // SAFETY: By the type invariant there is an element of two words for each slot up to `mask`.
         // The device may be writing it: each is read once, and every value is a valid one.
@@ -274,7 +286,7 @@ impl Memory for Shared {
     }
 
     fn clear(&mut self) {
-        for part in [&mut self.driver, &mut self.device] {
+        for part in [&mut self.regions.driver, &mut self.regions.device] {
             let len = part.len();
             // It can't fail: it is all of it.
             let _ = part.clear(0, len);
@@ -283,83 +295,25 @@ impl Memory for Shared {
 
     #[inline]
     fn read_barrier(&self) {
-        match self.order {
-            Order::Smp => virt::read(),
-            Order::Platform => dma_mb(Read),
+        match self.parts.order {
+            Order::Smp => barrier::smp_read(),
+            Order::Platform => barrier::platform_read(),
         }
     }
 
     #[inline]
     fn write_barrier(&self) {
-        match self.order {
-            Order::Smp => virt::write(),
-            Order::Platform => dma_mb(Write),
+        match self.parts.order {
+            Order::Smp => barrier::smp_write(),
+            Order::Platform => barrier::platform_write(),
         }
     }
 
     #[inline]
     fn full_barrier(&self) {
-        match self.order {
-            Order::Smp => virt::full(),
-            Order::Platform => mb(Full),
+        match self.parts.order {
+            Order::Smp => barrier::smp_full(),
+            Order::Platform => barrier::platform_full(),
         }
     }
-}
-
-/// Barriers against another CPU that is there even if this kernel has only one: the device's
-/// (`virt_mb()` and its like). `kernel::sync::barrier::smp_mb()` is none then.
-mod virt {
-    /// On x86 the CPU keeps reads in order, and writes; the compiler has to. Here these are no
-    /// calls, as they are in every buffer's way.
-    #[cfg(CONFIG_X86_64)]
-    mod arch {
-        use core::arch::asm;
-
-        #[inline(always)]
-        pub(in super::super) fn read() {
-            // SAFETY: No instruction. As far as the compiler knows, it accesses any memory.
-            unsafe { asm!("", options(nostack, preserves_flags)) };
-        }
-
-        #[inline(always)]
-        pub(in super::super) fn write() {
-            read();
-        }
-
-        #[inline(always)]
-        pub(in super::super) fn full() {
-            // The kernel's own choice (`__smp_mb()`), faster than `mfence`.
-            //
-            // SAFETY: It adds 0 to a word of the stack, below its pointer, where nobody keeps
-            // anything: the kernel is compiled without a red zone.
-            unsafe { asm!("lock add dword ptr [rsp - 4], 0") };
-        }
-    }
-
-    #[cfg(not(CONFIG_X86_64))]
-    mod arch {
-        #[inline(always)]
-        pub(in super::super) fn read() {
-            // SAFETY: Without requirements.
-            unsafe { irqkit_bindings::virt_rmb() };
-        }
-
-        #[inline(always)]
-        pub(in super::super) fn write() {
-            // SAFETY: Without requirements.
-            unsafe { irqkit_bindings::virt_wmb() };
-        }
-
-        #[inline(always)]
-        pub(in super::super) fn full() {
-            // SAFETY: Without requirements.
-            unsafe { irqkit_bindings::virt_mb() };
-        }
-    }
-
-    pub(super) use arch::{
-        full,
-        read,
-        write, //
-    };
 }
