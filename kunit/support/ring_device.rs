@@ -153,7 +153,8 @@ impl<M: DeviceMemory> Device<M> {
     }
 
     fn slot(&self, index: u16) -> u16 {
-        index % self.size
+        // It is a power of two.
+        index & self.size.wrapping_sub(1)
     }
 
     /// Takes the next buffer: section 2.7.13.
