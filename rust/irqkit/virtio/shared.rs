@@ -57,6 +57,12 @@ impl From<Descriptor> for RawDescriptor {
 }
 
 /// All that the hot path looks at, in one place: a cache line has room for it.
+///
+/// # Invariants
+///
+/// - `mask` is the size of the queue, a power of two, less one.
+/// - The pointers are to memory, there as long as the [`Regions`] are, that is as large as
+///   [`Layout`] says for that size and tables of `entries` descriptors.
 #[derive(Clone, Copy)]
 struct Parts {
     descriptors: *mut RawDescriptor,
@@ -85,9 +91,7 @@ struct Regions {
 ///
 /// # Invariants
 ///
-/// - `parts.mask` is the size of the queue, a power of two, less one.
-/// - The pointers are those of `regions`, which are as large as [`Layout`] says for that size and
-///   tables of `parts.entries` descriptors.
+/// `parts` are those of `regions`.
 pub struct Shared {
     parts: Parts,
     regions: Regions,
