@@ -10,11 +10,15 @@
 #![deny(unsafe_code)]
 
 use kernel::{
+    pci,
     prelude::*,
     str::CString, //
 };
 
-use irqkit::context::Task;
+use irqkit::{
+    context::Task,
+    pci::WithDmaMask, //
+};
 
 mod batch;
 mod bench;
@@ -24,6 +28,7 @@ mod lanes;
 mod matrix;
 mod param;
 mod payload;
+mod rng;
 mod settings;
 mod tally;
 mod timer;
@@ -33,9 +38,13 @@ use param::Source;
 /// The most timers there may be.
 const MAX_TIMERS: u32 = 16;
 
+/// The driver of the devices, which reach all of memory.
+type Devices = kernel::driver::Registration<pci::Adapter<WithDmaMask<rng::driver::RngDriver, 64>>>;
+
 /// The module: its sources.
 struct RustWorkqueue {
     _timers: KVec<timer::TimerSource>,
+    _devices: Option<Pin<KBox<Devices>>>,
 }
 
 impl RustWorkqueue {
@@ -64,12 +73,24 @@ impl RustWorkqueue {
 }
 
 impl kernel::Module for RustWorkqueue {
-    fn init(_module: &'static ThisModule) -> Result<Self> {
-        let timers = match param::source.value() {
-            Source::Timer => Task::with(Self::timers)??,
-            Source::Virtio => return Err(ENODEV),
-        };
-        Ok(Self { _timers: timers })
+    fn init(module: &'static ThisModule) -> Result<Self> {
+        Ok(match param::source.value() {
+            Source::Timer => Self {
+                _timers: Task::with(Self::timers)??,
+                _devices: None,
+            },
+            Source::Virtio => {
+                // What is wrong with them shall show now, not when there is a device.
+                rng::driver::Parameters::read()?;
+                Self {
+                    _timers: KVec::new(),
+                    _devices: Some(KBox::pin_init(
+                        Devices::new(<LocalModule as kernel::ModuleMetadata>::NAME, module),
+                        GFP_KERNEL,
+                    )?),
+                }
+            }
+        })
     }
 }
 
@@ -83,6 +104,18 @@ module! {
         rate_hz: u32 {
             default: 100,
             description: "Ticks a second of each timer; 0 is none",
+        },
+        quality: u32 {
+            default: 1024,
+            description: "Bits of entropy for each 1024 bits that a device gives",
+        },
+        ring_size: u32 {
+            default: 16,
+            description: "The most buffers that a device is given at a time",
+        },
+        buffer_bytes: u32 {
+            default: 1024,
+            description: "The size of one",
         },
         timers: u32 {
             default: 1,

@@ -55,9 +55,9 @@ feed_of() { [ "$1" = kunit ] || feed "$2"; }
 
 # Boots a guest and has it run the files, again after one that took the guest down with it.
 run_files() {
-	local kind=$1 needs=$2 runner=$3 devices cpus threads status err file reason accel=${LAB_ACCEL:-}
+	local kind=$1 needs=$2 runner=$3 devices cpus threads append status err file reason accel=${LAB_ACCEL:-}
 	shift 3
-	IFS='|' read -r devices cpus threads <<<"$needs"
+	IFS='|' read -r devices cpus threads append <<<"$needs"
 	# What patches code that runs on another CPU at that moment is beyond QEMU's threads.
 	if [ "$threads" = single ] && [ -z "$accel" ] && ! can_kvm; then accel=tcg,thread=single; fi
 	while [ $# -gt 0 ]; do
@@ -67,7 +67,8 @@ run_files() {
 		interrupted=
 		status=0
 		exec 6< <(
-			LAB_KERNEL=$run_kernel LAB_DEVICES=$devices LAB_CPUS=$cpus LAB_ACCEL=$accel LAB_CONSOLE=$logs/boot-$boot.console \
+			LAB_KERNEL=$run_kernel LAB_DEVICES=$devices LAB_CPUS=$cpus LAB_ACCEL=$accel \
+				LAB_APPEND="${LAB_APPEND:-} $append" LAB_CONSOLE=$logs/boot-$boot.console \
 				"$TOP/scripts/lab" "$runner $*" 2>"$err" </dev/null
 			echo "$?" >"$logs/boot-$boot.status"
 		)
@@ -104,7 +105,7 @@ test_interrupted_ms=0
 # What must be the same for tests that share a boot.
 needs_of() {
 	local what
-	for what in devices cpus threads; do
+	for what in devices cpus threads append; do
 		printf '%s|' "$(header "$1" "$what" | head -n 1)"
 	done
 }

@@ -12,6 +12,11 @@
 #   begin_burst N           does not wait
 #   of_burst NAME           a line of what came of it
 #   worker_of NAME          the number of a worker that runs an item of the queue NAME; fails if none does
+#   take DEVICE...          has the driver take virtio-rng devices from the kernel's own; fails if it can't
+#   give DEVICE...          gives them back
+#   generator_of DEVICE     the name of its generator
+#   choose GENERATOR        makes it the one that /dev/hwrng reads from
+#   read_hwrng KIB          reads so much from there
 
 driver=rust_workqueue
 
@@ -59,3 +64,25 @@ of_burst() { field $timer burst "$1"; }
 
 # While a worker runs an item, its name ends in the queue's.
 worker_of() { grep -lE "[+]$1\$" /proc/[0-9]*/comm 2>/dev/null | sed -nE '1s,/proc/([0-9]+)/comm,\1,p' | grep .; }
+
+# scripts/guest/devices.sh places the devices.
+rng0=0000:00:06.0
+# shellcheck disable=SC2034 # for the tests
+rng1=0000:00:09.0 rng2=0000:00:0a.0 rng3=0000:00:0b.0 rng4=0000:00:0c.0 rng5=0000:00:0d.0 rng6=0000:00:0e.0
+hw_random=/sys/class/misc/hw_random
+
+take() {
+	local device
+	for device in "$@"; do /lab/scripts/bind "$device" $driver || return; done
+}
+
+give() {
+	local device
+	for device in "$@"; do /lab/scripts/bind "$device" virtio-pci || return; done
+}
+
+generator_of() { field "$1" rng name; }
+
+choose() { echo "$1" >$hw_random/rng_current; }
+
+read_hwrng() { dd if=/dev/hwrng of="${2:-/dev/null}" bs=4k count=$(($1 / 4)) iflag=fullblock status=none; }
