@@ -178,8 +178,8 @@ mod tests {
             )
         }
 
-        /// Not for a context that stays hard on PREEMPT_RT, where this lock sleeps: `irq_work`, or
-        /// the hard half of a handler that is `IRQF_ONESHOT`.
+        /// Not for a context that stays hard on PREEMPT_RT, where this lock sleeps, as the hard half
+        /// of a handler that is `IRQF_ONESHOT`.
         fn note(&self) {
             *self.total.lock() += 1;
             self.count();
@@ -444,9 +444,8 @@ mod tests {
         Ok(())
     }
 
-    /// What stays a hard interrupt on PREEMPT_RT, too, on every CPU at once.
     #[test]
-    fn hardest_interrupts_count_on_every_cpu() -> Result {
+    fn hard_interrupts_on_all_cpus_at_once() -> Result {
         let ledger = Ledger::new()?;
         let cpus = online_cpus()?;
         let seen = Seen::new()?;
@@ -454,8 +453,12 @@ mod tests {
         on_cpus(&cpus, |cpu| {
             for _ in 0..200 {
                 let raised = hardirq::on_cpu(cpu, || {
-                    ledger.count();
-                    seen.call(here() == HARD && Task::with(|_| ()) == Err(EDEADLK));
+                    ledger.note();
+                    seen.call(
+                        here() == HARD
+                            && KBox::new([0u8; 6000], GFP_ATOMIC).is_ok()
+                            && Task::with(|_| ()) == Err(EDEADLK),
+                    );
                 });
                 if raised.is_err() {
                     seen.call(false);
@@ -466,6 +469,7 @@ mod tests {
 
         assert_eq!(seen.calls(), expected);
         assert_eq!(seen.wrong(), 0);
+        assert_eq!(ledger.noted(), expected);
         assert_eq!(ledger.counted(), [expected; 2]);
         Ok(())
     }

@@ -3,7 +3,8 @@
 //! Hard interrupts on demand.
 //!
 //! An `irq_work` makes a CPU interrupt itself; its function runs in hard interrupt context, with
-//! interrupts off.
+//! interrupts off. It may do there what a driver's handler may: as that one it would be a thread on
+//! PREEMPT_RT, so lockdep lets it take spinlocks and allocate.
 
 use core::cell::UnsafeCell;
 
@@ -35,12 +36,10 @@ struct Call<F> {
 /// What softirqs `body` raises begin when the interrupt ends, before this returns to a task on that
 /// CPU, unless softirqs were off there. To be called in task context.
 pub(crate) fn on_cpu<F: FnMut() + Send>(cpu: CpuId, body: F) -> Result {
-    let mut work = bindings::irq_work {
+    let work = bindings::irq_work {
         func: Some(called::<F>),
         ..Default::default()
     };
-    // CAST: A small constant.
-    work.node.__bindgen_anon_1.a_flags.counter = bindings::IRQ_WORK_HARD_IRQ as i32;
 
     // INVARIANT: It is queued once, below, and `body` is not used here any more.
     let call = Call {
