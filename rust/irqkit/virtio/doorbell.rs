@@ -111,10 +111,7 @@ impl Link {
             device: addresses.device,
         };
 
-        self.device
-            .common()
-            .place(self.index, &place)
-            .map_err(|fault| self.device.complain(fault))?;
+        self.device.place(session, self.index, &place)?;
         self.session.store(session, Relaxed);
         Ok(())
     }

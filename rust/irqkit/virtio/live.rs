@@ -2,6 +2,11 @@
 
 //! A device at work.
 
+use core::{
+    cell::Cell,
+    marker::PhantomData, //
+};
+
 use kernel::{
     devres::Devres,
     prelude::*,
@@ -123,6 +128,7 @@ impl<H: Handler> Live<H> {
             number: self.device.reopen(task, self.features)?,
             live: self,
             started: false,
+            _not_sync: PhantomData,
         })
     }
 }
@@ -135,6 +141,8 @@ pub struct Resume<'a, H: Handler> {
     live: &'a Live<H>,
     number: u64,
     started: bool,
+    /// Registers of queues are chosen by a selector, which is for one at a time.
+    _not_sync: PhantomData<Cell<()>>,
 }
 
 impl<H: Handler> Resume<'_, H> {

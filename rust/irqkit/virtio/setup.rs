@@ -59,13 +59,13 @@ pub struct Setup {
 }
 
 impl Setup {
-    pub(super) fn new(device: Arc<Device>, number: u64, features: Features) -> Result<Self> {
-        Ok(Self {
+    pub(super) fn new(device: Arc<Device>, number: u64, features: Features) -> Self {
+        Self {
             queues: KVec::new(),
             number,
             features,
             session: Session(device),
-        })
+        }
     }
 
     /// Returns the device.
@@ -166,7 +166,7 @@ impl Setup {
         let link = Link::new(device, self.number, self.features, index, name)?;
         let queue = SplitQueue::new(&pool, &config, Doorbell::new(link.clone()))?;
         // If it is not taken, the drop of the queue ends the session.
-        device.in_session(self.number, || link.renew(self.number, &queue))?;
+        link.renew(self.number, &queue)?;
 
         self.queues.push(link, GFP_KERNEL)?;
         Ok(queue)
@@ -229,14 +229,16 @@ impl Setup {
             dev_err!(dev, "virtio: no interrupts ({})\n", error.to_errno());
         })?;
 
-        device
-            .in_session(number, || enable(&device, number, &queues))
-            .and_then(|()| {
-                // Younger than the interrupts are, and so ended earlier even if all is leaked.
-                let session = Devres::new(dev.as_ref(), session)?;
+        if let Err(error) = device.in_session(number, || enable(&device, number, &queues)) {
+            // The device is silent before its interrupts go.
+            drop(session);
+            return Err(error);
+        }
+        // Younger than the interrupts are, and so ended earlier even if all of it is leaked. If it
+        // can't be made, it has ended by then.
+        let session = Devres::new(dev.as_ref(), session)?;
 
-                Ok(Live::new(session, irqs, queues, features, device, handler))
-            })
+        Ok(Live::new(session, irqs, queues, features, device, handler))
     }
 }
 
