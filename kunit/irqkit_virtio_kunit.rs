@@ -51,7 +51,10 @@ mod tests {
             rebind,
             Rng, //
         },
-        support::books::Books, //
+        support::{
+            books::Books,
+            until, //
+        }, //
     };
 
     /// Virtio's number for a source of entropy.
@@ -361,6 +364,73 @@ mod tests {
         assert_eq!(resume, Err(ENODEV));
         assert!(config.is_err());
         assert_eq!(interrupts, seen.hard.load(Relaxed));
+        Ok(())
+    }
+
+    /// A device that has failed says so, in the IRQ thread, and works again after a reset.
+    #[test]
+    fn a_failed_device_wants_to_be_reset() -> Result {
+        let mut outcomes = [None; 2];
+
+        for (outcome, policy) in outcomes.iter_mut().zip([Policy::PerQueue, Policy::Intx]) {
+            let mut rig = Rig::new(c"failed", policy, Wake::No)?;
+            let before = rig.rolls(3)?;
+
+            rig.lie()?;
+            let told = until(|| rig.seen.needs_reset.load(Relaxed) > 0);
+            let state = rig.rng.device.state();
+            rig.again()?;
+            let after = rig.rolls(3)?;
+            let others = rig.seen.lost.load(Relaxed) + rig.seen.gone.load(Relaxed);
+            let health = rig.rng.device.state();
+            drop(rig);
+            *outcome = Some((before, told, state, after, others, health));
+        }
+
+        let failed = State::Live(Health::NeedsReset);
+        let good = State::Live(Health::Good);
+        assert_eq!(outcomes, [Some((3, true, failed, 3, 0, good)); 2]);
+        Ok(())
+    }
+
+    #[test]
+    fn reset_by_somebody_else() -> Result {
+        let mut rig = Rig::new(c"lost", Policy::PerQueue, Wake::No)?;
+        let before = rig.rolls(3)?;
+
+        rig.rng.write_status(0)?;
+        let state = rig.rng.device.state();
+        rig.again()?;
+        let after = rig.rolls(3)?;
+        drop(rig);
+
+        assert_eq!((before, after), (3, 3));
+        assert_eq!(state, State::Live(Health::Lost));
+        Ok(())
+    }
+
+    /// A device that does not answer is noticed, is done with in a bounded time, and works again
+    /// when it is back.
+    #[test]
+    fn out_of_reach() -> Result {
+        let mut rig = Rig::new(c"unreachable", Policy::PerQueue, Wake::No)?;
+        let rng = rig.rng.clone();
+        let before = rig.rolls(3)?;
+        rig.leave()?;
+
+        rng.decode(false)?;
+        let state = rng.device.state();
+        let rang = rig.queue.kick();
+        drop(rig);
+        rng.decode(true)?;
+        let mut rig = Rig::new(c"unreachable", Policy::PerQueue, Wake::No)?;
+        let after = rig.rolls(3)?;
+        drop(rig);
+
+        assert_eq!((before, after), (3, 3));
+        // What is not there reads as all ones or, on some machines, as 0.
+        assert!(matches!(state, State::Live(Health::Gone | Health::Lost)));
+        assert!(!rang);
         Ok(())
     }
 }

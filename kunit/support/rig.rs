@@ -6,6 +6,7 @@
 #![allow(dead_code)]
 
 use kernel::{
+    bindings,
     prelude::*,
     sync::{
         atomic::{
@@ -183,6 +184,39 @@ impl Rig {
         self.queue.add(buffer).map_err(|refused| refused.why)?;
         self.queue.kick();
         Ok(())
+    }
+
+    /// Tells the device that there is more in its queue than there can be, as no driver does that
+    /// is not broken.
+    pub(crate) fn lie(&mut self) -> Result {
+        const INDEX: usize = 2;
+        let ring = self.queue.addresses().driver;
+
+        // SAFETY: Without an IOMMU the address is that of memory, which the queue owns. The index is
+        // within it, and the mapping goes before this returns.
+        unsafe {
+            let memory = bindings::memremap(ring, 4, bindings::MEMREMAP_WB as usize);
+            if memory.is_null() {
+                return Err(ENOMEM);
+            }
+            memory.byte_add(INDEX).cast::<u16>().write_volatile(0x7777);
+            bindings::memunmap(memory);
+        }
+        self.queue.notify();
+        Ok(())
+    }
+
+    /// Resets the device and sets it to work again, with its queue as new. Buffers in that are lost.
+    pub(crate) fn again(&mut self) -> Result {
+        Task::with(|task| self.live.suspend(task))??;
+
+        let mut stopped = self.queue.stop()?;
+        while stopped.detach().is_some() {}
+        stopped.restart()?;
+
+        let resume = Task::with(|task| self.live.resume(task))??;
+        resume.queue(&mut self.queue)?;
+        resume.start()
     }
 
     /// Counts the rolls, of `times`, that gave bytes that the one before did not.

@@ -22,6 +22,7 @@ use kernel::{
     },
     driver,
     error::to_result,
+    io::Io,
     pci,
     prelude::*,
     sync::{
@@ -38,6 +39,10 @@ use irqkit::{
     },
     virtio::Device, //
 };
+
+/// The command register of a function, and its bit that switches the decoding of memory on.
+const COMMAND: usize = 4;
+const COMMAND_MEMORY: u16 = 2;
 
 const VENDOR: u16 = 0x1af4;
 /// The device as a transitional one, and as one of virtio 1.0 alone.
@@ -85,6 +90,36 @@ impl Rng {
         // `self` was made, and stays so while tests run: they are a part of the module's loading,
         // and what unbinds is user space, after that; or a test by [`rebind`], which takes `self`.
         unsafe { &*dev.cast() }
+    }
+
+    /// Writes the device's status as somebody else would who does not know of its driver.
+    ///
+    /// QEMU's devices have the common configuration at the start of BAR 4.
+    pub(crate) fn write_status(&self, status: u8) -> Result {
+        const BAR: u32 = 4;
+        const STATUS: usize = 20;
+
+        // SAFETY: The BAR is memory of a device, and mapped here only to be written to at an offset
+        // that is within it; the mapping goes before this returns.
+        unsafe {
+            let registers = bindings::ioremap(self.function.resource_start(BAR)?, STATUS + 1);
+            if registers.is_null() {
+                return Err(ENOMEM);
+            }
+            bindings::writeb(status, registers.byte_add(STATUS));
+            bindings::iounmap(registers);
+        }
+        Ok(())
+    }
+
+    /// Has the function decode its memory, or not: then it is out of reach, as if it were not
+    /// there, but goes on with what it does.
+    pub(crate) fn decode(&self, on: bool) -> Result {
+        let space = self.bound().config_space();
+        let command = space.try_read16(COMMAND)?;
+        let other = command & !COMMAND_MEMORY;
+
+        space.try_write16(if on { other | COMMAND_MEMORY } else { other }, COMMAND)
     }
 
     fn raw(&self) -> *mut bindings::device {
