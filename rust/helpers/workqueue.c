@@ -17,17 +17,18 @@ struct workqueue_struct *irqkit_helper_alloc_workqueue(const char *name,
 
 /*
  * The key is of who makes the item: lockdep tells those apart. Code that is
- * generic over the context has one key for both, which are not to be confused.
+ * generic over the context has one key for both, but they must not be taken for
+ * the same lock. Classes are known by address, so the key has room for more.
  */
 void irqkit_helper_init_delayed_work(struct delayed_work *work,
 				     work_func_t func, bool softirq,
 				     struct lock_class_key *key)
 {
-	__INIT_WORK_KEY(&work->work, func, 0, key);
 #ifdef CONFIG_LOCKDEP
-	lockdep_init_map(&work->work.lockdep_map, "(work_completion)irqkit", key,
-			 softirq);
+	if (softirq)
+		key = (struct lock_class_key *)&key->subkeys[1];
 #endif
+	__INIT_WORK_KEY(&work->work, func, 0, key);
 	__timer_init(&work->timer, delayed_work_timer_fn, TIMER_IRQSAFE);
 }
 

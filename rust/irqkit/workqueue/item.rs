@@ -216,9 +216,11 @@ impl Item {
 
     /// Requests a run after `delay`, unless a request is pending, which stays as it is.
     ///
-    /// It becomes due after `delay` and is never early. It is late by the ticks of the clock, by an
-    /// eighth of a delay that is longer than 63 of them (the timer wheel's resolution), and by what
-    /// keeps its queue. Stands for `queue_delayed_work()`.
+    /// It becomes due after `delay`. It is late by up to two ticks, by an eighth of a delay that is
+    /// longer than 63 of them (the timer wheel's resolution), and by what keeps its queue. Timers
+    /// count ticks, rounded up here, so it is early only by as much as ticks are behind the clock
+    /// when it is requested: nothing to speak of, but where interrupts are off for long, or in the
+    /// guest of a busy host. Stands for `queue_delayed_work()`.
     pub fn schedule_after(&self, delay: Delta, at: Stamp) -> Request {
         self.request(Place::Here, Some(delay), at)
     }

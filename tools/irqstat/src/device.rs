@@ -83,7 +83,7 @@ impl Device {
         Stats::parse(&self.read("stats")?).with_context(|| self.directory.display().to_string())
     }
 
-    /// Reads the histogram `which`, `wait_ns` or `run_ns`, of `path`.
+    /// Reads the histogram `which`, `wait_ns`, `run_ns` or `late_ns`, of `path`.
     pub fn histogram(&self, path: &str, which: &str) -> Result<Histogram> {
         let file = format!("{path}/{which}");
         Histogram::parse(&self.read(&file)?)

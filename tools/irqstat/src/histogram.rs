@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The `wait_ns` and `run_ns` files: a log2 histogram with four sub-buckets an octave.
+//! The `wait_ns`, `run_ns` and `late_ns` files: a log2 histogram with four sub-buckets an octave.
 
 use anyhow::{
     anyhow,

@@ -77,6 +77,14 @@ fn kinds_have_distinct_names() {
 }
 
 #[test]
+fn only_work_has_due_times() {
+    for kind in KINDS {
+        let queued = matches!(kind, Kind::Bh | Kind::BhHi | Kind::Work);
+        assert_eq!(kind.has_due_times(), queued);
+    }
+}
+
+#[test]
 fn fill_reads_each_counter_once_and_the_requests_last() {
     for kind in KINDS {
         let mut read = Vec::new();
