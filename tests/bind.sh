@@ -40,11 +40,11 @@ refuses() {
 restore() {
 	[ "$(driver)" = virtio-pci ] || $bind $rng virtio-pci
 	echo >$dir/driver_override
-	rmmod $other uio rust_irq_demo irqkit 2>/dev/null || :
+	rmmod $other uio rust_workqueue rust_irq_demo irqkit 2>/dev/null || :
 }
 on_exit restore
 
-plan 21
+plan 24
 
 assert_eq "it says who has the function" "$rng: virtio-pci" "$($bind $rng)"
 check "the kernel's driver drives it" made
@@ -76,3 +76,11 @@ assert_eq "nothing is left of the attempt" "(null)" "$(cat $dir/driver_override)
 refuses "a function that there is not" "no such function" 0000:00:17.0 $other
 refuses "what is no address" "no PCI address" edu0 $other
 refuses "a disk" "it has the disk vda" 0000:00:1c.0 $other
+
+# A device of virtio 0.9 alone, which is another's business.
+legacy=0000:00:07.0
+on_exit qmp device_del id=legacy
+check "a legacy-only device is plugged in" \
+	qmp device_add driver=virtio-rng-pci id=legacy bus=pci.0 addr=7 disable-modern=true disable-legacy=off
+check "the kernel's driver takes it" wait_for 30 test -e /sys/bus/pci/drivers/virtio-pci/$legacy
+refuses "ours does not" "rust_workqueue does not take it: virtio: legacy-only device .*with virtio-pci again" 7 rust_workqueue
