@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# lab-devices: edu2-intx+edu-msi
+# lab-devices: edu2-intx+edu-msi+rng
 # lab-timeout: 300
 #
 # Every command of the documents that is marked as one for the lab, as it is written there: each

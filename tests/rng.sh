@@ -9,7 +9,7 @@
 
 # shellcheck source=tests/lib/wq.sh
 . "$(dirname "$0")/lib/wq.sh"
-plan 92
+plan 90
 
 all=("$rng0" "$rng1" "$rng2" "$rng3" "$rng5")
 on_exit give "$rng0" "$rng1" "$rng2" "$rng3" "$rng5" "$rng6"

@@ -66,9 +66,8 @@ of_burst() { field $timer burst "$1"; }
 worker_of() { grep -lE "[+]$1\$" /proc/[0-9]*/comm 2>/dev/null | sed -nE '1s,/proc/([0-9]+)/comm,\1,p' | grep .; }
 
 # scripts/guest/devices.sh places the devices.
-rng0=0000:00:06.0
 # shellcheck disable=SC2034 # for the tests
-rng1=0000:00:09.0 rng2=0000:00:0a.0 rng3=0000:00:0b.0 rng4=0000:00:0c.0 rng5=0000:00:0d.0 rng6=0000:00:0e.0
+rng0=0000:00:06.0 rng1=0000:00:09.0 rng2=0000:00:0a.0 rng3=0000:00:0b.0 rng4=0000:00:0c.0 rng5=0000:00:0d.0 rng6=0000:00:0e.0
 hw_random=/sys/class/misc/hw_random
 
 take() {
