@@ -26,17 +26,18 @@ impl kernel::Module for Suite {
 
 #[kunit_tests(irqkit_workqueue_end)]
 mod tests {
-    use core::mem::ManuallyDrop;
+    use core::{
+        cell::UnsafeCell,
+        mem::ManuallyDrop, //
+    };
 
     use kernel::{
         new_mutex,
-        new_spinlock,
         prelude::*,
         static_lock_class,
         sync::{
             atomic::Relaxed,
-            Arc,
-            SpinLock, //
+            Arc, //
         },
         time::Delta, //
     };
@@ -163,6 +164,43 @@ mod tests {
         Ok(())
     }
 
+    /// A queue for a handler to take.
+    ///
+    /// # Invariants
+    ///
+    /// One at a time uses it: who made it, before the handler's item was requested, and then that
+    /// handler, which never runs beside itself.
+    struct Held<C: Class>(UnsafeCell<Option<Queue<C>>>);
+
+    // SAFETY: By the type invariant; a queue may be used by any thread.
+    unsafe impl<C: Class> Sync for Held<C> {}
+
+    // SAFETY: A queue may be sent.
+    unsafe impl<C: Class> Send for Held<C> {}
+
+    impl<C: Class> Held<C> {
+        fn new() -> Result<Arc<Self>> {
+            // INVARIANT: No handler knows it yet.
+            Ok(Arc::new(Self(UnsafeCell::new(None)), GFP_KERNEL)?)
+        }
+
+        /// # Safety
+        ///
+        /// To be called before the handler's item was requested.
+        unsafe fn put(&self, queue: Queue<C>) {
+            // SAFETY: By the safety requirements and the type invariant.
+            unsafe { *self.0.get() = Some(queue) };
+        }
+
+        /// # Safety
+        ///
+        /// To be called by the handler.
+        unsafe fn take(&self) -> Option<Queue<C>> {
+            // SAFETY: By the safety requirements and the type invariant.
+            unsafe { (*self.0.get()).take() }
+        }
+    }
+
     /// Who can't wait for the end leaves it to the background: hard interrupts, and the queue's own
     /// handlers, in tasks and softirqs.
     #[test]
@@ -171,15 +209,13 @@ mod tests {
 
         /// Has `queue` dropped by one of its own handlers, and returns whether it ends.
         fn drop_in_handler<C: Class>(queue: Queue<C>) -> Result<bool> {
-            let held: Arc<SpinLock<Option<Queue<C>>>> =
-                Arc::pin_init(new_spinlock!(None), GFP_KERNEL)?;
+            let held = Held::new()?;
             let own = held.clone();
-            let w = work(&queue, move |_, _| {
-                let queue = own.lock().take();
-                drop(queue);
-            })?;
+            // SAFETY: This is the handler.
+            let w = work(&queue, move |_, _| drop(unsafe { own.take() }))?;
 
-            *held.lock() = Some(queue);
+            // SAFETY: The item is requested below.
+            unsafe { held.put(queue) };
             w.schedule(Stamp::NONE);
             Ok(until(|| w.schedule(Stamp::NONE) == Request::Refused))
         }
@@ -204,11 +240,11 @@ mod tests {
             .build_as(set, c"reclaim")?;
         let other = Queue::unbound(c"ke_other").build_as(set, c"other")?;
         let w = work(&other, |_, _| ())?;
-        let held = Arc::pin_init(new_spinlock!(Some(other)), GFP_KERNEL)?;
-        let dropper = work(&reclaim, move |_, _| {
-            let queue = held.lock().take();
-            drop(queue);
-        })?;
+        let held = Held::new()?;
+        // SAFETY: The item is made, and requested, below.
+        unsafe { held.put(other) };
+        // SAFETY: This is the handler.
+        let dropper = work(&reclaim, move |_, _| drop(unsafe { held.take() }))?;
         dropper.schedule(Stamp::NONE);
         let in_reclaim = until(|| w.schedule(Stamp::NONE) == Request::Refused);
         drop((w, dropper, reclaim));
