@@ -157,7 +157,7 @@ impl Tally {
             inversions += u32::from(last_place.is_some_and(|last| last > place));
             last_place = Some(place);
         }
-        workers.sort_unstable();
+        sort(&mut workers);
         let changes = workers
             .windows(2)
             .filter(|pair| matches!(pair, [a, b] if a != b))
@@ -203,7 +203,7 @@ pub(crate) struct Spread {
 
 impl Spread {
     fn of(values: &mut [u64]) -> Self {
-        values.sort_unstable();
+        sort(values);
         let rank = |percent: usize| {
             let rank = (values.len() * percent).div_ceil(100);
             values.get(rank.saturating_sub(1)).copied().unwrap_or(0)
@@ -213,5 +213,36 @@ impl Spread {
             p99: rank(99),
             max: rank(100),
         }
+    }
+}
+
+/// Sorts in place: heapsort, whose worst case is as good as any, and which can't panic, as the
+/// standard library's may where an order contradicts itself.
+fn sort<T: Ord>(values: &mut [T]) {
+    for root in (0..values.len() / 2).rev() {
+        sift(values, root);
+    }
+    for end in (1..values.len()).rev() {
+        values.swap(0, end);
+        if let Some(heap) = values.get_mut(..end) {
+            sift(heap, 0);
+        }
+    }
+}
+
+/// Moves the value at `root` down to where both below it are no larger.
+fn sift<T: Ord>(heap: &mut [T], mut root: usize) {
+    loop {
+        let left = 2 * root + 1;
+        let child = match (heap.get(left), heap.get(left + 1)) {
+            (Some(a), Some(b)) if a < b => left + 1,
+            (Some(_), _) => left,
+            (None, _) => return,
+        };
+        match (heap.get(root), heap.get(child)) {
+            (Some(a), Some(b)) if a < b => heap.swap(root, child),
+            _ => return,
+        }
+        root = child;
     }
 }

@@ -13,7 +13,7 @@
 //! - [`memory`]: what a queue needs of the memory that it shares with the device.
 //! - [`chain`]: buffers as chains of segments.
 //! - [`poison`]: what a device may do wrong, by name.
-//! - [`layout`]: sizes.
+//! - [`layout`][]: sizes.
 //! - [`slot`]: the driver's own books about descriptors.
 //! - [`virtqueue`]: what all kinds of virtqueues have in common.
 //! - [`split`]: the split virtqueue.
