@@ -213,7 +213,7 @@ impl<R: Registers> Common<R> {
             u64::from(self.0.read32(reg::DEVICE_FEATURE))
         };
 
-        Features::from_bits(half(0) | half(1) << 32)
+        Features::from_bits(half(0) | (half(1) << 32))
     }
 
     /// Comes to terms with a device that was reset: it is to have all of `need`, and what it has of
