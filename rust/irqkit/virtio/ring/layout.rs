@@ -102,5 +102,5 @@ pub const fn need_event(event: u16, new: u16, old: u16) -> bool {
 #[inline]
 pub const fn notification_data(vqn: u16, available: u16) -> u32 {
     // CAST: No loss.
-    (available as u32) << 16 | vqn as u32
+    ((available as u32) << 16) | vqn as u32
 }

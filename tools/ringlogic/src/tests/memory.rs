@@ -32,7 +32,7 @@ struct Cells([AtomicU64; 2]);
 
 impl Cells {
     fn set(&self, d: Descriptor) {
-        let rest = u64::from(d.len) | u64::from(d.flags) << 32 | u64::from(d.next) << 48;
+        let rest = u64::from(d.len) | (u64::from(d.flags) << 32) | (u64::from(d.next) << 48);
         self.0[0].store(d.address, Relaxed);
         self.0[1].store(rest, Relaxed);
     }

@@ -118,7 +118,7 @@ impl Device {
             12 => {
                 let shift = 32 * self.select.get();
                 self.accepted
-                    .set(self.accepted.get() | u64::from(value) << shift);
+                    .set(self.accepted.get() | (u64::from(value) << shift));
             }
             16 | 26 => self.vector.set(if value < self.vectors.into() {
                 value as u16
