@@ -27,7 +27,8 @@ for event in irq/irq_handler_entry irq/irq_handler_exit irq/softirq_entry irqkit
 	echo 1 >$tracefs/events/$event/enable
 done
 echo 1 >$tracefs/tracing_on
-echo "100 paced" >"$(edu $device trigger)"
+# Each write returns when all that its interrupt caused is over, to its last line in the trace.
+for _ in $(seq 100); do echo 1 >"$(edu $device trigger)"; done
 settle $device
 echo 0 >$tracefs/tracing_on
 
