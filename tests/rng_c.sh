@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# lab-devices: rngs
+# lab-devices: edu-intx+rngs
 # lab-timeout: 300
 #
 # Side by side with the kernel's own virtio-rng, in one guest: as fast at least, with no more
-# interrupts; what `make demo` prints.
+# interrupts; what `make demo` prints. In a boot of its own: after the suspend of rng.sh the kernel's
+# driver was seen to wait for its device for good.
 
 # shellcheck source=tests/lib/wq.sh
 . "$(dirname "$0")/lib/wq.sh"
