@@ -31,18 +31,14 @@ assert_eq "all counters of all paths" "3 12 True" \
 assert_eq "histograms that add up" True \
 	"$(ask "all(sum(b['count'] for b in p[h]['buckets']) == p[h]['count'] and (p[h]['count'] == p['counters']['runs'] or (p['name'], h) == ('hardirq', 'wait_ns')) for d in report['devices'] for p in d['paths'] for h in ('wait_ns', 'run_ns'))")"
 
-# Somebody else raises interrupts meanwhile: the counts are no longer what was asked for.
-(while :; do echo "1 paced" >"$debugfs/$edu2/trigger" || sleep 0.1; done) 2>/dev/null &
+# A device that the demo does not know of raises interrupts on the line of one that it does: the books
+# of that line are off. It pauses, so that work comes to rest and the demo gets to its end.
+(while sleep 0.05; do echo "1 paced" >"$debugfs/$edu1/trigger"; done) 2>/dev/null &
 meddler=$!
 on_exit sh -c "kill $meddler 2>/dev/null || :"
-# The other writer can make a step of the demo fail outright, before there is a report: that is no
-# answer to whether the books are looked at, so try again.
-for _ in 1 2 3 4 5; do
-	rm -f "$report"
-	status=0
-	"$demo" --interrupts 400 --intx $edu0 --intx $edu1 --msi $edu2 --report "$report" >/dev/null 2>&1 || status=$?
-	if [ -s "$report" ] || [ $status -eq 0 ]; then break; fi
-done
+rm -f "$report"
+status=0
+"$demo" --interrupts 400 --intx $edu0 --msi $edu2 --report "$report" >/dev/null 2>&1 || status=$?
 assert_eq "the demo fails when a count is not right" 1 "$status"
 assert_eq "and the report says so" False "$(ask "report['reconciled']")"
 kill $meddler
