@@ -18,10 +18,27 @@
 #                  0xe    64 bytes in 10 minutes
 #   rng-iommu    a virtio-rng at 0000:00:06.0 behind an IOMMU, on the machine q35, where nothing can be
 #                unplugged; wants intel_iommu=on for the kernel           id rng0
+#   net          two virtio-net on one hub, 0000:00:07.0 and 0000:00:08.0, without offloads:
+#                the netdevs are n0 and n1                                id net0, net1
+#   net-tap      the same on two taps of four queues, bridged in a network namespace of the lab's own:
+#                with offloads; net0 has four pairs of queues             id net0, net1
+#   net-iommu    as net-tap, and net0 behind an IOMMU, on the machine q35; wants intel_iommu=on
 #
 # An edu can always do both INTx and MSI; the names say what the place is for. On this machine
 # type the line is (slot + pin - 1) mod 4, so slots 4 and 8 share theirs. Everything on pci.0 can be
 # unplugged. Slots 2 to 0x18 are free for LAB_QEMU_ARGS, the lab's own devices are above.
+
+# net0 with the options that LAB_NET adds, and its peer. Without a ROM, or the firmware drives them first.
+net_args() {
+	echo "-device virtio-net-pci,id=net0,netdev=n0,addr=7,mac=52:54:00:12:34:07,romfile=$1${LAB_NET:+,$LAB_NET}"
+	echo "-device virtio-net-pci,id=net1,netdev=n1,addr=8,mac=52:54:00:12:34:08,romfile=$2"
+}
+
+# scripts/guest/taps makes them.
+tap_args() {
+	echo "-netdev tap,id=n0,ifname=lab0,queues=4,script=no,downscript=no,vhost=off"
+	echo "-netdev tap,id=n1,ifname=lab1,queues=4,script=no,downscript=no,vhost=off"
+}
 
 device_args() {
 	local name names
@@ -44,6 +61,19 @@ device_args() {
 		rng-iommu)
 			echo "-machine q35 -device intel-iommu"
 			echo "-device virtio-rng-pci,id=rng0,addr=6,disable-legacy=on,iommu_platform=on"
+			;;
+		net)
+			echo "-netdev hubport,id=n0,hubid=0 -netdev hubport,id=n1,hubid=0"
+			net_args "" ""
+			;;
+		net-tap)
+			tap_args
+			net_args ,mq=on,vectors=10 ""
+			;;
+		net-iommu)
+			echo "-machine q35 -device intel-iommu"
+			tap_args
+			net_args ,mq=on,vectors=10,disable-legacy=on,iommu_platform=on ""
 			;;
 		none) ;;
 		*)

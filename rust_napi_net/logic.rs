@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the driver knows of the device's words: features, configuration and the header of a frame.
+//!
+//! Pure: it knows neither the kernel nor an address. So the very same source is compiled on the
+//! host (`tools/netlogic`), where property tests give it anything a device can say.
+//!
+//! Virtio 1.3, section 5.1.
+
+pub(crate) use irqkit::virtio::Features;
+
+pub(crate) mod config;
+pub(crate) mod features;
+pub(crate) mod header;

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pure logic of `rust_napi_net`, from the kernel module's own source files.
+//!
+//! `cargo test -p netlogic` runs its tests on the host: single cases, and property tests against
+//! devices that say what they like.
+
+pub use virtiologic::features::Features;
+
+#[path = "../../../rust_napi_net/logic/config.rs"]
+pub mod config;
+#[path = "../../../rust_napi_net/logic/features.rs"]
+pub mod features;
+#[path = "../../../rust_napi_net/logic/header.rs"]
+pub mod header;
+
+#[cfg(test)]
+mod tests;
