@@ -56,6 +56,7 @@ pub(crate) fn name_of(policy: Policy) -> &'static str {
     match policy {
         Policy::Best => "best",
         Policy::PerQueue => "per_queue",
+        Policy::PerPair => "per_pair",
         Policy::Shared => "shared",
         Policy::Intx => "intx",
     }

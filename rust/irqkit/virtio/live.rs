@@ -98,7 +98,7 @@ impl<H: Handler> Live<H> {
     pub fn line(&self, queue: u16) -> Option<&Arc<Line>> {
         let number = self.queues.iter().position(|link| link.index() == queue)?;
 
-        self.irqs.line(number)
+        self.irqs.line(&self.queues, number)
     }
 
     /// Returns the line on which changes of the configuration arrive.

@@ -58,6 +58,9 @@ pub enum Policy {
     Best,
     /// MSI-X: one for each queue, and one for changes of the configuration.
     PerQueue,
+    /// MSI-X: one for each pair of queues, whose numbers are 2n and 2n + 1, and one for changes of
+    /// the configuration.
+    PerPair,
     /// MSI-X: one for all queues, and one for changes of the configuration.
     Shared,
     /// The INTx pin for everything; the device says what it is about in its interrupt status.
@@ -68,8 +71,9 @@ impl Policy {
     /// Returns what is to be tried, in order.
     pub(super) fn tries(self) -> &'static [Self] {
         match self {
-            Self::Best => &[Self::PerQueue, Self::Shared, Self::Intx],
+            Self::Best => &[Self::PerQueue, Self::PerPair, Self::Shared, Self::Intx],
             Self::PerQueue => &[Self::PerQueue],
+            Self::PerPair => &[Self::PerPair],
             Self::Shared => &[Self::Shared],
             Self::Intx => &[Self::Intx],
         }
@@ -177,7 +181,7 @@ impl<H: Handler> ThreadedHandler for QueueVector<H> {
     }
 }
 
-/// All queues of a device, by number, and whether each waits for the thread.
+/// Queues of a device, by number, and whether each waits for the thread.
 struct Queues<H> {
     queues: KVec<(u16, Atomic<bool>)>,
     handler: Arc<H>,
@@ -219,7 +223,7 @@ impl<H: Handler> Queues<H> {
     }
 }
 
-/// The vector of all queues.
+/// The vector of several queues.
 struct SharedVector<H>(Queues<H>);
 
 impl<H: Handler> ThreadedHandler for SharedVector<H> {
@@ -292,8 +296,21 @@ type Hand<T> = Registration<Threaded<T>>;
 
 enum Kinds<H: Handler> {
     PerQueue(Hand<ConfigVector<H>>, KVec<Hand<QueueVector<H>>>),
+    PerPair(Hand<ConfigVector<H>>, KVec<Hand<SharedVector<H>>>),
     Shared(Hand<ConfigVector<H>>, Hand<SharedVector<H>>),
     Intx(Hand<PinVector<H>>),
+}
+
+/// Returns the queues by pairs.
+fn pairs(links: &[Arc<Link>]) -> impl Iterator<Item = &[Arc<Link>]> {
+    links.chunk_by(|a, b| a.index() / 2 == b.index() / 2)
+}
+
+/// Returns which of the pairs the `number`th queue is in.
+fn pair_of(links: &[Arc<Link>], number: usize) -> usize {
+    let upto = links.get(..=number).unwrap_or(links);
+
+    pairs(upto).count().saturating_sub(1)
 }
 
 /// The interrupts of a device, by policy.
@@ -351,6 +368,7 @@ impl<H: Handler> Interrupts<H> {
     ) -> Result<Self> {
         let (count, kind) = match policy {
             Policy::Best | Policy::PerQueue => (links.len() + 1, IrqType::MsiX),
+            Policy::PerPair => (pairs(links).count() + 1, IrqType::MsiX),
             Policy::Shared => (2, IrqType::MsiX),
             Policy::Intx => (1, IrqType::Intx),
         };
@@ -387,6 +405,19 @@ impl<H: Handler> Interrupts<H> {
                 }
                 Kinds::PerQueue(config, queues)
             }
+            Policy::PerPair => {
+                let config = config()?;
+                let mut vectors = KVec::with_capacity(links.len(), GFP_KERNEL)?;
+                for (number, pair) in pairs(links).enumerate() {
+                    let name = CString::try_from_fmt(fmt!("pair{number}"))?;
+                    let vector = SharedVector(Queues::new(pair, handler)?);
+                    vectors.push(
+                        desk.register(number + 1, Some(&name), vector)?,
+                        GFP_KERNEL,
+                    )?;
+                }
+                Kinds::PerPair(config, vectors)
+            }
             Policy::Shared => {
                 let queues = SharedVector(Queues::new(links, handler)?);
                 Kinds::Shared(config()?, desk.register(1, Some(c"queues"), queues)?)
@@ -408,6 +439,7 @@ impl<H: Handler> Interrupts<H> {
         let common = device.common();
         let vector = |number: usize| match &self.0 {
             Kinds::PerQueue(..) => u16::try_from(number + 1),
+            Kinds::PerPair(..) => u16::try_from(pair_of(links, number) + 1),
             Kinds::Shared(..) | Kinds::Intx(_) => Ok(1),
         };
 
@@ -424,14 +456,19 @@ impl<H: Handler> Interrupts<H> {
     pub(super) fn policy(&self) -> Policy {
         match &self.0 {
             Kinds::PerQueue(..) => Policy::PerQueue,
+            Kinds::PerPair(..) => Policy::PerPair,
             Kinds::Shared(..) => Policy::Shared,
             Kinds::Intx(_) => Policy::Intx,
         }
     }
 
-    /// Returns the line of the queue that was the `number`th to be made.
-    pub(super) fn line(&self, number: usize) -> Option<&Arc<Line>> {
+    /// Returns the line of the `number`th of the queues `links`.
+    pub(super) fn line(&self, links: &[Arc<Link>], number: usize) -> Option<&Arc<Line>> {
         match &self.0 {
+            Kinds::PerPair(_, pairs) => {
+                let pair = pairs.get(pair_of(links, number))?;
+                Some(pair.line())
+            }
             Kinds::PerQueue(_, queues) => queues.get(number).map(|hand| hand.line()),
             Kinds::Shared(_, hand) => Some(hand.line()),
             Kinds::Intx(hand) => Some(hand.line()),
@@ -440,7 +477,9 @@ impl<H: Handler> Interrupts<H> {
 
     pub(super) fn config_line(&self) -> &Arc<Line> {
         match &self.0 {
-            Kinds::PerQueue(hand, _) | Kinds::Shared(hand, _) => hand.line(),
+            Kinds::PerQueue(hand, _) | Kinds::PerPair(hand, _) | Kinds::Shared(hand, _) => {
+                hand.line()
+            }
             Kinds::Intx(hand) => hand.line(),
         }
     }
