@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# In the guest: two network cards, one of which is tried, while the other is its peer, by the kernel's own
+# driver in a network namespace. Source it.
+#
+#   nic_of DEVICE          the name of a PCI function's network device; waits for it
+#   make_peer [DEVICE]     moves the peer (0000:00:08.0) to the namespace `peer`, and gives it its addresses
+#   no_peer                gives it back
+#   in_peer CMD...         runs a command there
+#   link DEVICE [MTU]      gives a card its addresses and takes it up; sets `nic`, its name
+#   reachable [IP]         whether the peer answers, by either version of IP; waits for it
+#   serve                  has the peer serve iperf3, and ends that
+#   unserve
+#   stream [OPTION]...     runs iperf3 against the peer; prints Mbit/s received; fails if any stream does
+#   blob                   makes what `checksum` sends; random, of BLOB_MIB (64)
+#   checksum out|in [IP]   sends it over TCP, to the peer or from it, and compares
+#
+# shellcheck disable=SC2034 # who sources it uses them
+our_ip4=10.7.0.1 our_ip6=fd07::1 peer_ip4=10.7.0.2 peer_ip6=fd07::2
+net_pci=/sys/bus/pci/devices
+blob=/run/blob
+
+nic_of() {
+	local i name
+	for ((i = 0; i < 100; i++)); do
+		for name in "$net_pci/$1"/net/* "$net_pci/$1"/virtio*/net/*; do
+			[ ! -e "$name" ] || {
+				echo "${name##*/}"
+				return
+			}
+		done
+		sleep 0.1
+	done
+	echo "$1 has no network device" >&2
+	return 1
+}
+
+in_peer() { ip netns exec peer "$@"; }
+
+# Without duplicate address detection an address can be used at once.
+addresses() {
+	local where=$1 nic=$2 ip4=$3 ip6=$4
+	ip ${where:+-n "$where"} addr replace "$ip4/24" dev "$nic" &&
+		ip ${where:+-n "$where"} -6 addr replace "$ip6/64" dev "$nic" nodad
+}
+
+# shellcheck disable=SC2120 # the argument is optional
+make_peer() {
+	local device=${1:-0000:00:08.0}
+	modprobe virtio_net || return
+	if ! ip netns list | grep -qw peer; then
+		ip netns add peer || return
+	fi
+	in_peer ip link show "${peer_nic:-none}" >/dev/null 2>&1 || {
+		peer_nic=$(nic_of "$device") || return
+		ip link set "$peer_nic" netns peer || return
+	}
+	addresses peer "$peer_nic" $peer_ip4 $peer_ip6 &&
+		ip -n peer link set lo up && ip -n peer link set "$peer_nic" up
+}
+
+no_peer() {
+	[ ! -e /run/netns/peer ] || ip netns del peer
+	peer_nic=
+}
+
+link() {
+	nic=$(nic_of "$1") || return
+	if [ -n "${2:-}" ]; then
+		ip link set "$nic" mtu "$2" && ip -n peer link set "$peer_nic" mtu "$2" || return
+	fi
+	ip link set "$nic" up && addresses "" "$nic" $our_ip4 $our_ip6
+}
+
+# shellcheck disable=SC2120 # the argument is optional
+reachable() {
+	local i ip
+	for ip in ${1:-$peer_ip4 $peer_ip6}; do
+		for ((i = 0; ; i++)); do
+			! ping -q -c 1 -W 1 "$ip" >/dev/null 2>&1 || break
+			[ "$i" -lt 30 ] || return
+		done
+	done
+}
+
+serve() {
+	in_peer iperf3 --server --daemon --pidfile /run/iperf3.pid --logfile /run/iperf3.log || return
+	local i
+	for ((i = 0; i < 100; i++)); do
+		! in_peer ss -Hltn "sport = :5201" | grep -q . || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+unserve() {
+	[ ! -s /run/iperf3.pid ] || kill "$(tr -d '\0' </run/iperf3.pid)" 2>/dev/null || :
+	rm -f /run/iperf3.pid
+}
+
+stream() {
+	iperf3 --client "${STREAM_IP:-$peer_ip4}" --json "$@" >/run/stream.json 2>/run/stream.err
+	python3 - <<'EOF'
+import json, sys
+with open("/run/stream.json") as file:
+    result = json.load(file)
+if "error" in result:
+    sys.exit("iperf3: " + result["error"])
+end = result["end"]
+total = end.get("sum_received") or end["sum"]
+for stream in end["streams"]:
+    if not (stream.get("receiver") or stream["udp"])["bytes"]:
+        sys.exit("iperf3: a stream without a byte")
+print(round(total["bits_per_second"] / 1e6))
+EOF
+}
+
+blob() {
+	[ -s $blob ] || head -c "${BLOB_MIB:-64}M" /dev/urandom >$blob
+	blob_sum=$(md5sum <$blob)
+}
+
+# The peer listens, whichever way the bytes go.
+checksum() {
+	local way=$1 ip=${2:-$peer_ip4} family=4 sum
+	[[ $ip != *:* ]] || family=6 ip="[$ip]"
+	if [ "$way" = out ]; then
+		in_peer socat -u "TCP$family-LISTEN:7000,reuseaddr" STDOUT >/run/sum.blob &
+	else
+		in_peer socat -u FILE:$blob "TCP$family-LISTEN:7000,reuseaddr" &
+	fi
+	local peer=$!
+	if [ "$way" = out ]; then
+		timeout 300 socat -u FILE:$blob "TCP$family:$ip:7000,retry=50,interval=0.1" &&
+			wait $peer && sum=$(md5sum </run/sum.blob)
+	else
+		sum=$(timeout 300 socat -u "TCP$family:$ip:7000,retry=50,interval=0.1" STDOUT | md5sum)
+		wait $peer
+	fi
+	rm -f /run/sum.blob
+	[ "$sum" = "$blob_sum" ] || {
+		kill $peer 2>/dev/null
+		echo "checksum: $sum came instead of $blob_sum" >&2
+		return 1
+	}
+}
