@@ -35,6 +35,9 @@ mod helpers {
         ffi, //
     };
 
+    #[allow(unused_imports)]
+    use super::raw::*;
+
     include!(concat!(
         env!("IRQKIT_BINDINGS"),
         "/bindings_helpers_generated.rs"

@@ -38,6 +38,8 @@ use kernel::{
     }, //
 };
 
+pub mod stream;
+
 /// What a region is aligned to, at least, in memory and as the device sees it.
 pub const ALIGNMENT: usize = 4096;
 

@@ -19,6 +19,7 @@
 //! - [`hwrng`]: generators of random numbers, behind `/dev/hwrng`.
 //! - [`dma`]: memory for DMA, whose release is sound whenever it comes.
 //! - [`virtio`]: virtio devices over PCI, and their virtqueues.
+//! - [`net`]: network devices, NAPI, packets and their memory.
 //! - [`pci`], [`param`], [`text`]: what the drivers need beside those and the kernel's crate has no
 //!   safe form of.
 
@@ -26,6 +27,7 @@ pub mod context;
 pub mod dma;
 pub mod hwrng;
 pub mod irq;
+pub mod net;
 pub mod param;
 pub mod path;
 pub mod pci;

@@ -5,7 +5,8 @@
 //! A [`Path`] is one way that work takes: the hard handler of a device, its IRQ thread, a tasklet,
 //! a work queue, a NAPI instance. It counts what was scheduled, coalesced, run, and cancelled,
 //! always; and while `timing` is on it records how long work waited and how long it ran, in two
-//! histograms; for a work queue, also how late its delayed work ran. The paths of a device make a
+//! histograms; for a work queue, also how late its delayed work ran, and for NAPI how many packets a
+//! poll had. The paths of a device make a
 //! [`PathSet`], which shows them in debugfs in the one format that `docs/design.md` defines.
 //!
 //! # The books
@@ -137,9 +138,6 @@ struct Switch {
     timing: Atomic<bool>,
 }
 
-/// How late the runs of a path were, on each CPU.
-type Lateness = PerCpu<Cell<Slot>>;
-
 // SAFETY: It consists of atomic integers alone, for which all zeroes are valid.
 unsafe impl Zeroable for Cell<Slot> {}
 
@@ -158,7 +156,9 @@ pub struct Path {
     epoch: Atomic<u64>,
     times: PerCpu<Times>,
     /// Only where requests can have a due time.
-    late: Option<Lateness>,
+    late: Option<PerCpu<Cell<Slot>>>,
+    /// How many items the runs did; only where that is limited.
+    packets: Option<PerCpu<Cell<Slot>>>,
 }
 
 macro_rules! count {
@@ -178,6 +178,10 @@ impl Path {
             epoch: Atomic::new(1),
             times: PerCpu::zeroed(GFP_KERNEL)?,
             late: match kind.has_due_times() {
+                true => Some(PerCpu::zeroed(GFP_KERNEL)?),
+                false => None,
+            },
+            packets: match kind.has_budget() {
                 true => Some(PerCpu::zeroed(GFP_KERNEL)?),
                 false => None,
             },
@@ -281,6 +285,13 @@ impl Path {
         self.run(cause, Some(serial))
     }
 
+    /// Begins a run of the object that `pending` belongs to which nobody asked for: whoever calls the
+    /// object has reasons of its own. As [`Path::arrive`].
+    #[must_use = "the run ends when the value is dropped"]
+    pub(crate) fn arrive_unasked<'a>(&'a self, pending: &'a Pending, cause: Stamp) -> Run<'a> {
+        self.arrive(pending.serial(), cause)
+    }
+
     /// Counts `n` requests that are kept track of elsewhere, such as by the core of a subsystem.
     ///
     /// Each of them must also be counted by one of [`Path::begin`], [`Path::coalesced`] and
@@ -358,6 +369,13 @@ impl Path {
                 late.with_irqs_off(|late| {
                     if self.epoch.load(Relaxed) == epoch {
                         late.record(epoch, late_ns);
+                    }
+                });
+            }
+            if let Some(packets) = &self.packets {
+                packets.with_irqs_off(|packets| {
+                    if self.epoch.load(Relaxed) == epoch {
+                        packets.record(epoch, run.items);
                     }
                 });
             }

@@ -56,9 +56,10 @@ pub enum Counter {
     BudgetExhausted,
     /// The poll completed, interrupts were switched on again.
     Completed,
-    /// The poll asked to be polled again with budget left.
+    /// The poll asked to be polled again with budget left, or found something when it switched
+    /// interrupts on.
     Rescheduled,
-    /// An event arrived while the poll was completing.
+    /// An event arrived while the poll was completing, which is polled for.
     Missed,
     /// The run found itself in another context than promised; must stay 0. Looked for with
     /// `timing`.
@@ -133,6 +134,11 @@ impl Kind {
     /// Returns whether work of this kind can be asked for a certain time, so that it has a lateness.
     pub const fn has_due_times(self) -> bool {
         matches!(self, Self::Bh | Self::BhHi | Self::Work)
+    }
+
+    /// Returns whether runs of this kind have a budget, so that it counts how much they do of it.
+    pub const fn has_budget(self) -> bool {
+        matches!(self, Self::Napi)
     }
 
     /// Returns the counters of a path of this kind, in the order in which they are shown.

@@ -51,7 +51,6 @@ mod times;
 
 use times::{
     Histogram,
-    Which,
     HISTOGRAMS, //
 };
 
@@ -70,7 +69,8 @@ const FILES: [(&CStr, Own); 5] = [
 /// The paths of a device, in `/sys/kernel/debug/<module>/<device>/`.
 ///
 /// There are the files `version`, `stats`, `percpu`, `timing` and `reset`, a directory for each
-/// path with `wait_ns` and `run_ns` (and `late_ns`, where work can have a due time), and the
+/// path with `wait_ns` and `run_ns` (`late_ns`, where work can have a due time; `packets`, where a run has
+/// a budget), and the
 /// driver's own [`Control`] files. `docs/design.md` has the format.
 ///
 /// Dropping it removes the files and waits for those who are using them; it may sleep and must not
@@ -151,7 +151,7 @@ impl PathSet {
         let mut tree = self.tree.lock();
         tree.dir(name)?;
         for (file, which) in HISTOGRAMS {
-            if which == Which::Late && !kind.has_due_times() {
+            if !which.is_of(kind) {
                 continue;
             }
             let node = Histogram {

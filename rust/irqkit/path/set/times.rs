@@ -23,6 +23,7 @@ use super::{
             Access,
             Refusal, //
         },
+        counters::Kind,
         histogram,
         tree::Node,
         Path, //
@@ -36,13 +37,26 @@ pub(super) enum Which {
     Wait,
     Run,
     Late,
+    Packets,
+}
+
+impl Which {
+    /// Returns whether paths of this kind have it.
+    pub(super) fn is_of(self, kind: Kind) -> bool {
+        match self {
+            Self::Wait | Self::Run => true,
+            Self::Late => kind.has_due_times(),
+            Self::Packets => kind.has_budget(),
+        }
+    }
 }
 
 /// The files of the histograms.
-pub(super) const HISTOGRAMS: [(&CStr, Which); 3] = [
+pub(super) const HISTOGRAMS: [(&CStr, Which); 4] = [
     (c"wait_ns", Which::Wait),
     (c"run_ns", Which::Run),
     (c"late_ns", Which::Late),
+    (c"packets", Which::Packets),
 ];
 
 /// The file of a histogram.
@@ -80,6 +94,10 @@ impl Node for Histogram {
             Which::Late => {
                 let late = self.path.late.iter().flat_map(|late| late.iter());
                 histogram::write(out, epoch, late.map(|(_, late)| late))?;
+            }
+            Which::Packets => {
+                let packets = self.path.packets.iter().flat_map(|packets| packets.iter());
+                histogram::write(out, epoch, packets.map(|(_, packets)| packets))?;
             }
         }
         Ok(())
