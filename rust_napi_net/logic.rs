@@ -12,3 +12,18 @@ pub(crate) use irqkit::virtio::Features;
 pub(crate) mod config;
 pub(crate) mod features;
 pub(crate) mod header;
+
+/// Says in the kernel what is said on the host.
+macro_rules! display {
+    ($($what:ty),*) => {
+        $(
+            impl kernel::fmt::Display for $what {
+                fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
+                    core::fmt::Display::fmt(self, f)
+                }
+            }
+        )*
+    };
+}
+
+display!(config::Fault, features::Nonsense, header::Fault);

@@ -14,6 +14,7 @@
 //! - [`path`]: what every path from a cause to its work has in common, counted and timed, in
 //!   debugfs.
 //! - [`percpu`]: a value for each CPU.
+//! - [`cpu_hotplug`]: CPUs that come and go.
 //! - [`ticker`]: a periodic timer as a source of hard interrupts where there is no device.
 //! - [`pm`]: suspend and resume.
 //! - [`hwrng`]: generators of random numbers, behind `/dev/hwrng`.
@@ -24,6 +25,7 @@
 //!   safe form of.
 
 pub mod context;
+pub mod cpu_hotplug;
 pub mod dma;
 pub mod hwrng;
 pub mod irq;
@@ -58,11 +60,15 @@ struct Irqkit {
     #[pin]
     _registry: path::Registry,
     _queues: workqueue::Registry,
+    _cpus: cpu_hotplug::Registry,
 }
 
 impl kernel::InPlaceModule for Irqkit {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
+            // SAFETY: A module is initialised once, before any other module can use it, and its
+            // value is dropped before its code goes.
+            _cpus: unsafe { cpu_hotplug::Registry::new()? },
             // SAFETY: A module is initialised once, before any other module can use it, and its
             // value is dropped before its code goes.
             _queues: unsafe { workqueue::Registry::new() },

@@ -7,30 +7,30 @@
 use core::fmt;
 
 /// Offsets in the device's configuration.
-pub const MAC: usize = 0;
+pub(crate) const MAC: usize = 0;
 /// 16 bits: see [`LINK_UP`].
-pub const STATUS: usize = 6;
+pub(crate) const STATUS: usize = 6;
 /// 16 bits: how many pairs of queues there are.
-pub const MAX_PAIRS: usize = 8;
+pub(crate) const MAX_PAIRS: usize = 8;
 /// 16 bits: the greatest MTU.
-pub const MTU: usize = 10;
+pub(crate) const MTU: usize = 10;
 
 /// A bit of the status: the link is up.
-pub const LINK_UP: u16 = 1;
+pub(crate) const LINK_UP: u16 = 1;
 
 /// The least MTU that IPv4 can do with, which is the least there may be.
-pub const MIN_MTU: u16 = 68;
+pub(crate) const MIN_MTU: u16 = 68;
 /// The greatest MTU that there is.
-pub const MAX_MTU: u32 = 65535;
+pub(crate) const MAX_MTU: u32 = 65535;
 /// The MTU of Ethernet.
-pub const ETHERNET_MTU: u16 = 1500;
+pub(crate) const ETHERNET_MTU: u16 = 1500;
 
 /// The most pairs of queues that a device may have.
 const MOST_PAIRS: u16 = 0x8000;
 
 /// What a device says of itself and can't be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// The greatest MTU is less than IPv4 needs.
     Mtu(u16),
     /// The number of queue pairs is out of range.
@@ -60,7 +60,7 @@ impl fmt::Display for Fault {
 }
 
 /// Checks the address of a card.
-pub fn check_address(address: [u8; 6]) -> Result<[u8; 6], Fault> {
+pub(crate) fn check_address(address: [u8; 6]) -> Result<[u8; 6], Fault> {
     if address == [0; 6] || address[0] & 1 != 0 {
         return Err(Fault::Address);
     }
@@ -68,7 +68,7 @@ pub fn check_address(address: [u8; 6]) -> Result<[u8; 6], Fault> {
 }
 
 /// Checks the greatest MTU.
-pub fn check_mtu(mtu: u16) -> Result<u16, Fault> {
+pub(crate) fn check_mtu(mtu: u16) -> Result<u16, Fault> {
     if mtu < MIN_MTU {
         return Err(Fault::Mtu(mtu));
     }
@@ -77,7 +77,7 @@ pub fn check_mtu(mtu: u16) -> Result<u16, Fault> {
 
 /// Checks the number of pairs of a device with `queues` queues, one of which is for control if
 /// `control`.
-pub fn check_pairs(pairs: u16, queues: u16, control: bool) -> Result<u16, Fault> {
+pub(crate) fn check_pairs(pairs: u16, queues: u16, control: bool) -> Result<u16, Fault> {
     if !(1..=MOST_PAIRS).contains(&pairs) {
         return Err(Fault::Pairs(pairs));
     }
@@ -91,13 +91,13 @@ pub fn check_pairs(pairs: u16, queues: u16, control: bool) -> Result<u16, Fault>
 /// Returns the numbers of the queues of a pair: for what comes in, and for what goes out.
 ///
 /// Section 5.1.2. [`None`] if there is no such pair.
-pub fn queues_of(pair: u16) -> Option<(u16, u16)> {
+pub(crate) fn queues_of(pair: u16) -> Option<(u16, u16)> {
     let receive = pair.checked_mul(2)?;
     Some((receive, receive.checked_add(1)?))
 }
 
 /// Returns the number of the control queue of a device with as many pairs, whether they are in use
 /// or not.
-pub fn control_queue(pairs: u16) -> Option<u16> {
+pub(crate) fn control_queue(pairs: u16) -> Option<u16> {
     pairs.checked_mul(2)
 }

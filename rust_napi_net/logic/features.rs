@@ -7,66 +7,66 @@ use core::fmt;
 use super::Features;
 
 /// The device finishes checksums (`VIRTIO_NET_F_CSUM`).
-pub const CSUM: Features = Features::bit(0);
+pub(crate) const CSUM: Features = Features::bit(0);
 /// The driver finishes, or does without, checksums (`VIRTIO_NET_F_GUEST_CSUM`).
-pub const GUEST_CSUM: Features = Features::bit(1);
+pub(crate) const GUEST_CSUM: Features = Features::bit(1);
 /// The device has a greatest MTU (`VIRTIO_NET_F_MTU`).
-pub const MTU: Features = Features::bit(3);
+pub(crate) const MTU: Features = Features::bit(3);
 /// The device has an address (`VIRTIO_NET_F_MAC`).
-pub const MAC: Features = Features::bit(5);
+pub(crate) const MAC: Features = Features::bit(5);
 /// The driver takes large TCP segments over IPv4 (`VIRTIO_NET_F_GUEST_TSO4`).
-pub const GUEST_TSO4: Features = Features::bit(7);
+pub(crate) const GUEST_TSO4: Features = Features::bit(7);
 /// The driver takes large TCP segments over IPv6 (`VIRTIO_NET_F_GUEST_TSO6`).
-pub const GUEST_TSO6: Features = Features::bit(8);
+pub(crate) const GUEST_TSO6: Features = Features::bit(8);
 /// Large segments that come in may have ECN set (`VIRTIO_NET_F_GUEST_ECN`).
-pub const GUEST_ECN: Features = Features::bit(9);
+pub(crate) const GUEST_ECN: Features = Features::bit(9);
 /// The driver takes large UDP fragments (`VIRTIO_NET_F_GUEST_UFO`): not used.
-pub const GUEST_UFO: Features = Features::bit(10);
+pub(crate) const GUEST_UFO: Features = Features::bit(10);
 /// The device takes large TCP segments over IPv4 (`VIRTIO_NET_F_HOST_TSO4`).
-pub const HOST_TSO4: Features = Features::bit(11);
+pub(crate) const HOST_TSO4: Features = Features::bit(11);
 /// The device takes large TCP segments over IPv6 (`VIRTIO_NET_F_HOST_TSO6`).
-pub const HOST_TSO6: Features = Features::bit(12);
+pub(crate) const HOST_TSO6: Features = Features::bit(12);
 /// Large segments that go out may have ECN set (`VIRTIO_NET_F_HOST_ECN`).
-pub const HOST_ECN: Features = Features::bit(13);
+pub(crate) const HOST_ECN: Features = Features::bit(13);
 /// The device takes large UDP fragments (`VIRTIO_NET_F_HOST_UFO`): not used.
-pub const HOST_UFO: Features = Features::bit(14);
+pub(crate) const HOST_UFO: Features = Features::bit(14);
 /// A frame may come in several buffers (`VIRTIO_NET_F_MRG_RXBUF`).
-pub const MRG_RXBUF: Features = Features::bit(15);
+pub(crate) const MRG_RXBUF: Features = Features::bit(15);
 /// The device says whether the link is up (`VIRTIO_NET_F_STATUS`).
-pub const STATUS: Features = Features::bit(16);
+pub(crate) const STATUS: Features = Features::bit(16);
 /// There is a control queue (`VIRTIO_NET_F_CTRL_VQ`).
-pub const CTRL_VQ: Features = Features::bit(17);
+pub(crate) const CTRL_VQ: Features = Features::bit(17);
 /// Filters of addresses (`VIRTIO_NET_F_CTRL_RX`): not used.
-pub const CTRL_RX: Features = Features::bit(18);
+pub(crate) const CTRL_RX: Features = Features::bit(18);
 /// Filters of VLANs (`VIRTIO_NET_F_CTRL_VLAN`): not used.
-pub const CTRL_VLAN: Features = Features::bit(19);
+pub(crate) const CTRL_VLAN: Features = Features::bit(19);
 /// The device can ask the driver to make itself known (`VIRTIO_NET_F_GUEST_ANNOUNCE`): not used.
-pub const GUEST_ANNOUNCE: Features = Features::bit(21);
+pub(crate) const GUEST_ANNOUNCE: Features = Features::bit(21);
 /// There are several pairs of queues (`VIRTIO_NET_F_MQ`).
-pub const MQ: Features = Features::bit(22);
+pub(crate) const MQ: Features = Features::bit(22);
 /// The address can be changed (`VIRTIO_NET_F_CTRL_MAC_ADDR`): not used.
-pub const CTRL_MAC_ADDR: Features = Features::bit(23);
+pub(crate) const CTRL_MAC_ADDR: Features = Features::bit(23);
 /// Coalescing of one queue (`VIRTIO_NET_F_VQ_NOTF_COAL`): not used.
-pub const VQ_NOTF_COAL: Features = Features::bit(52);
+pub(crate) const VQ_NOTF_COAL: Features = Features::bit(52);
 /// Coalescing (`VIRTIO_NET_F_NOTF_COAL`): not used.
-pub const NOTF_COAL: Features = Features::bit(53);
+pub(crate) const NOTF_COAL: Features = Features::bit(53);
 /// The driver takes large UDP segments over IPv4 (`VIRTIO_NET_F_GUEST_USO4`).
-pub const GUEST_USO4: Features = Features::bit(54);
+pub(crate) const GUEST_USO4: Features = Features::bit(54);
 /// The driver takes large UDP segments over IPv6 (`VIRTIO_NET_F_GUEST_USO6`).
-pub const GUEST_USO6: Features = Features::bit(55);
+pub(crate) const GUEST_USO6: Features = Features::bit(55);
 /// The device takes large UDP segments (`VIRTIO_NET_F_HOST_USO`).
-pub const HOST_USO: Features = Features::bit(56);
+pub(crate) const HOST_USO: Features = Features::bit(56);
 /// The device says the hash of a frame (`VIRTIO_NET_F_HASH_REPORT`): not used.
-pub const HASH_REPORT: Features = Features::bit(57);
+pub(crate) const HASH_REPORT: Features = Features::bit(57);
 /// The driver says how long a frame's headers are exactly (`VIRTIO_NET_F_GUEST_HDRLEN`).
-pub const GUEST_HDRLEN: Features = Features::bit(59);
+pub(crate) const GUEST_HDRLEN: Features = Features::bit(59);
 /// The device spreads frames over queues by their hash (`VIRTIO_NET_F_RSS`): not used.
-pub const RSS: Features = Features::bit(60);
+pub(crate) const RSS: Features = Features::bit(60);
 /// The device says how many segments it has put together (`VIRTIO_NET_F_RSC_EXT`): not used.
-pub const RSC_EXT: Features = Features::bit(61);
+pub(crate) const RSC_EXT: Features = Features::bit(61);
 
 /// What the driver takes if it is offered, of what is peculiar to network devices.
-pub const WANTED: Features = CSUM
+pub(crate) const WANTED: Features = CSUM
     .with(GUEST_CSUM)
     .with(MTU)
     .with(MAC)
@@ -86,7 +86,7 @@ pub const WANTED: Features = CSUM
     .with(GUEST_HDRLEN);
 
 /// The large frames that may come in.
-pub const GUEST_LARGE: Features = GUEST_TSO4
+pub(crate) const GUEST_LARGE: Features = GUEST_TSO4
     .with(GUEST_TSO6)
     .with(GUEST_ECN)
     .with(GUEST_USO4)
@@ -192,11 +192,11 @@ const RULES: [Rule; 24] = [
 
 /// A feature that is offered without what it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Nonsense {
+pub(crate) struct Nonsense {
     /// Its name in the specification.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What it needs.
-    pub needed: &'static str,
+    pub(crate) needed: &'static str,
 }
 
 impl fmt::Display for Nonsense {
@@ -215,7 +215,7 @@ impl fmt::Display for Nonsense {
 ///
 /// The first [`Nonsense`] of another sort: a device that offers what is done by a control queue that
 /// it does not have is not what it says.
-pub fn check(offered: Features, mut left_out: impl FnMut(Nonsense)) -> Result<Features, Nonsense> {
+pub(crate) fn check(offered: Features, mut left_out: impl FnMut(Nonsense)) -> Result<Features, Nonsense> {
     let mut sound = offered;
 
     for rule in &RULES {

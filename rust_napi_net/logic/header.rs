@@ -15,10 +15,10 @@ use super::{
 };
 
 /// The length of the header, of devices of version 1.
-pub const LEN: usize = 12;
+pub(crate) const LEN: usize = 12;
 
 /// The length of the shortest frame: Ethernet's header.
-pub const ETHERNET: u32 = 14;
+pub(crate) const ETHERNET: u32 = 14;
 
 const NEEDS_CSUM: u8 = 1;
 const DATA_VALID: u8 = 2;
@@ -43,7 +43,7 @@ const NO_SIZE: u16 = 0xffff;
 
 /// `struct virtio_net_hdr_v1`, as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Raw {
+pub(crate) struct Raw {
     flags: u8,
     gso_type: u8,
     hdr_len: u16,
@@ -56,7 +56,7 @@ pub struct Raw {
 impl Raw {
     /// Reads it from the device's bytes.
     #[inline]
-    pub fn from_bytes(bytes: [u8; LEN]) -> Self {
+    pub(crate) fn from_bytes(bytes: [u8; LEN]) -> Self {
         let [flags, gso_type, h0, h1, g0, g1, s0, s1, o0, o1, n0, n1] = bytes;
 
         Self {
@@ -72,7 +72,7 @@ impl Raw {
 
     /// Returns the bytes for the device.
     #[inline]
-    pub fn to_bytes(self) -> [u8; LEN] {
+    pub(crate) fn to_bytes(self) -> [u8; LEN] {
         let [h0, h1] = self.hdr_len.to_le_bytes();
         let [g0, g1] = self.gso_size.to_le_bytes();
         let [s0, s1] = self.csum_start.to_le_bytes();
@@ -101,7 +101,7 @@ impl Raw {
     ///
     /// [`Fault::Buffers`] if there are none, or more than `most`.
     #[inline]
-    pub fn buffers(&self, most: u16) -> Result<u16, Fault> {
+    pub(crate) fn buffers(&self, most: u16) -> Result<u16, Fault> {
         if self.num_buffers == 0 || self.num_buffers > most {
             return Err(Fault::Buffers);
         }
@@ -110,7 +110,7 @@ impl Raw {
 
     /// Makes the header of a frame that goes out.
     #[inline]
-    pub fn transmit(checksum: Option<Partial>, gso: Option<Gso>, header_len: u16) -> Self {
+    pub(crate) fn transmit(checksum: Option<Partial>, gso: Option<Gso>, header_len: u16) -> Self {
         let mut raw = Self::default();
 
         if let Some(partial) = checksum {
@@ -139,7 +139,7 @@ impl Raw {
     ///
     /// The [`Fault`] that makes the frame one to drop.
     #[inline]
-    pub fn check(&self, agreed: Features, len: u32) -> Result<Received, Fault> {
+    pub(crate) fn check(&self, agreed: Features, len: u32) -> Result<Received, Fault> {
         if len < ETHERNET {
             return Err(Fault::Short);
         }
@@ -230,16 +230,16 @@ impl Raw {
 ///
 /// Of the frame from `start` on, and to be put `offset` bytes behind that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Partial {
+pub(crate) struct Partial {
     /// Where the bytes begin that it is of.
-    pub start: u16,
+    pub(crate) start: u16,
     /// Where behind that it belongs.
-    pub offset: u16,
+    pub(crate) offset: u16,
 }
 
 /// What is known of a frame's checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Checksum {
+pub(crate) enum Checksum {
     /// Nothing.
     Unknown,
     /// That it is right.
@@ -250,7 +250,7 @@ pub enum Checksum {
 
 /// What a large frame is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Segments of TCP over IPv4.
     TcpV4,
     /// Segments of TCP over IPv6.
@@ -261,13 +261,13 @@ pub enum Kind {
 
 /// How a large frame is to be cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gso {
+pub(crate) struct Gso {
     /// Into what.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// Whether the congestion bit is in the first segment only.
-    pub ecn: bool,
+    pub(crate) ecn: bool,
     /// The bytes behind the headers of each, but for the last, which may have less.
-    pub size: u16,
+    pub(crate) size: u16,
 }
 
 /// What a device says of a frame, checked.
@@ -278,16 +278,16 @@ pub struct Gso {
 /// - A large frame has a partial checksum, and room for the headers of its kind.
 /// - Nothing is said that was not agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Received {
+pub(crate) struct Received {
     /// Of its checksum.
-    pub checksum: Checksum,
+    pub(crate) checksum: Checksum,
     /// Of its segments, if it is large.
-    pub gso: Option<Gso>,
+    pub(crate) gso: Option<Gso>,
 }
 
 impl Received {
     /// A frame of which nothing is said.
-    pub const PLAIN: Self = Self {
+    pub(crate) const PLAIN: Self = Self {
         checksum: Checksum::Unknown,
         gso: None,
     };
@@ -295,7 +295,7 @@ impl Received {
 
 /// Why a frame is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// It is shorter than Ethernet's header.
     Short,
     /// It comes in no buffers, or in more than there can be.

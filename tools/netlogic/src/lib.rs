@@ -7,12 +7,16 @@
 
 pub use virtiologic::features::Features;
 
+// Private to the driver; used here by the tests alone.
+#[cfg(test)]
 #[path = "../../../rust_napi_net/logic/config.rs"]
-pub mod config;
+mod config;
+#[cfg(test)]
 #[path = "../../../rust_napi_net/logic/features.rs"]
-pub mod features;
+mod features;
+#[cfg(test)]
 #[path = "../../../rust_napi_net/logic/header.rs"]
-pub mod header;
+mod header;
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The PCI driver: what is set up when a card appears, and taken down when it goes.
+
+use kernel::{
+    device::Core,
+    pci,
+    prelude::*,
+    str::CString,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    }, //
+};
+
+use irqkit::{
+    context::Task,
+    dma::{
+        stream::Stream,
+        Addressing, //
+    },
+    net::{
+        self,
+        Link,
+        MappedSkb,
+        PagePool, //
+    },
+    path::{
+        Kind,
+        PathSet, //
+    },
+    pci::device_id,
+    pm,
+    virtio::{
+        Device,
+        Features,
+        PackedRings,
+        Rings,
+        Setup,
+        SplitRings,
+        PACKED_FEATURES, //
+    },
+    workqueue::Queue, //
+};
+
+use crate::{
+    desk::{
+        link_is_up,
+        Desk,
+        Kicks, //
+    },
+    file,
+    logic::{
+        config,
+        features,
+        header, //
+    },
+    nic::{
+        Nic,
+        RxPath,
+        TxPath, //
+    },
+    param::Parameters,
+    plan::Plan,
+    recover::{
+        self,
+        Nap,
+        Recover,
+        Session, //
+    },
+    rx::{
+        refill::Refill,
+        Receiver, //
+    },
+    spread,
+    tx::{
+        complete::Completer,
+        Transmitter,
+        SEGMENTS, //
+    }, //
+};
+
+/// virtio's vendor number, and the numbers of its network card: the transitional one, and that of
+/// version 1.
+const VIRTIO_VENDOR: u16 = 0x1af4;
+const NET_TRANSITIONAL: u16 = 0x1000;
+const NET_MODERN: u16 = 0x1041;
+
+/// The type of device that a network card is.
+const NETWORK: u16 = 1;
+
+/// After how many milliseconds a transmit queue from which nothing comes back is taken to be stuck.
+const WATCHDOG_MS: u32 = 5000;
+
+kernel::pci_device_table!(
+    PCI_TABLE,
+    <NetDriver as pci::Driver>::IdInfo,
+    [
+        (device_id(VIRTIO_VENDOR, NET_TRANSITIONAL), ()),
+        (device_id(VIRTIO_VENDOR, NET_MODERN), ())
+    ]
+);
+
+/// How many devices there were, for names that nobody else has.
+static NUMBER: Atomic<u32> = Atomic::new(0);
+
+/// The driver.
+pub(crate) struct NetDriver;
+
+/// What the driver keeps for a bound device.
+///
+/// Fields are dropped in this order, and each relies on those before it being gone:
+///
+/// 1. The files: nobody looks any more.
+/// 2. The network device, unregistered: nobody sends or opens.
+/// 3. The sleeper: the device is not brought to life again.
+/// 4. The circles: the items of the work queues let go of what they work on.
+/// 5. The session, with the last who holds it: the device is reset, so that it neither interrupts
+///    nor touches memory, and the handlers have ended.
+/// 6. The work queues, with whatever runs on them.
+pub(crate) struct Card<K: Rings> {
+    _files: PathSet,
+    _registration: net::Registration<Nic<K>>,
+    _sleeper: pm::Registration<Nap<K>>,
+    _circles: Circles<K>,
+    _session: Arc<Session<K>>,
+    _work: Work,
+}
+
+/// A card with rings of either kind.
+pub(crate) enum Bound {
+    #[allow(dead_code)]
+    Split(Card<SplitRings>),
+    #[allow(dead_code)]
+    Packed(Card<PackedRings>),
+}
+
+/// Cuts the circles of references when dropped.
+struct Circles<K: Rings>(Arc<Nic<K>>);
+
+impl<K: Rings> Drop for Circles<K> {
+    fn drop(&mut self) {
+        self.0.dismantle();
+    }
+}
+
+/// The work queues of a card.
+struct Work {
+    refill: Queue,
+    recover: Queue,
+}
+
+impl Work {
+    fn new(files: &PathSet) -> Result<Self> {
+        let number = NUMBER.fetch_add(1, Relaxed);
+        let name = |what: &str| CString::try_from_fmt(fmt!("rnn{number}_{what}"));
+
+        Ok(Self {
+            // What it does may be what memory is waited for.
+            refill: Queue::percpu(&name("refill")?)
+                .mem_reclaim()
+                .build_as(files, c"refill")?,
+            recover: Queue::ordered(&name("recover")?).build_as(files, c"recover")?,
+        })
+    }
+}
+
+impl pci::Driver for NetDriver {
+    type IdInfo = ();
+    type Data<'bound> = Bound;
+    const ID_TABLE: pci::IdTable<Self::IdInfo> = &PCI_TABLE;
+
+    fn probe<'bound>(
+        pdev: &'bound pci::Device<Core<'_>>,
+        _info: Option<&'bound Self::IdInfo>,
+    ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
+        Self::set_up(pdev)
+    }
+}
+
+impl NetDriver {
+    /// Sets a device up. What is left undone where it fails is undone by the drops.
+    fn set_up(pdev: &pci::Device<Core<'_>>) -> Result<Bound> {
+        let task = Task::of_bus_callback(pdev);
+        let device = Device::new(pdev)?;
+        if device.id() != NETWORK {
+            dev_err!(pdev, "no network card: virtio device {}\n", device.id());
+            return Err(ENODEV);
+        }
+        let parameters = Parameters::read()?;
+
+        let sound = features::check(device.offered(), |nonsense| {
+            dev_warn!(pdev, "the device offers {nonsense}: done without\n");
+        })
+        .map_err(|nonsense| {
+            dev_err!(pdev, "the device offers {nonsense}: refused\n");
+            EINVAL
+        })?;
+        let wanted = (features::WANTED | PACKED_FEATURES) & sound;
+        let setup = device.negotiate(task, wanted, Features::VERSION_1)?;
+        let plan = Plan::new(&device, setup.features(), parameters, |fault| {
+            dev_err!(pdev, "the device has {fault}: refused\n");
+        })?;
+
+        Ok(if setup.is_packed() {
+            Bound::Packed(Card::new(pdev, task, setup, plan)?)
+        } else {
+            Bound::Split(Card::new(pdev, task, setup, plan)?)
+        })
+    }
+}
+
+/// What the queues of a card are made of.
+struct Parts<'a, 'b> {
+    pdev: &'a pci::Device<Core<'b>>,
+    desk: Arc<Desk>,
+    files: &'a PathSet,
+    work: &'a Work,
+    stream: Stream,
+    addressing: Addressing,
+}
+
+impl Parts<'_, '_> {
+    /// Makes the receiving queue of a pair.
+    fn receive<K: Rings>(&self, setup: &mut Setup, index: u16, number: u16) -> Result<RxPath<K>> {
+        let Desk { plan, device, .. } = &*self.desk;
+        let name = CString::try_from_fmt(fmt!("rx{index}"))?;
+        let path = CString::try_from_fmt(fmt!("napi/rx{index}"))?;
+        let path = self.files.path_or_existing(Kind::Napi, &path)?;
+
+        let ring = setup.queue_of::<K, _>(
+            self.pdev,
+            number,
+            &name,
+            plan.parameters.ring_size,
+            0,
+        )?;
+        let pool = PagePool::new(device, index, self.addressing, ring.size().into())?;
+        let refill = Refill::new(&self.work.refill)?;
+        let kicks = Kicks::new()?;
+        let receiver =
+            Receiver::new(ring, pool, refill.clone(), kicks.clone(), index, &self.desk)?;
+        let napi = device.napi(Link::Rx(index), path, receiver)?;
+
+        refill.attach(napi.clone());
+        Ok(RxPath {
+            napi,
+            refill,
+            kicks,
+        })
+    }
+
+    /// Makes the transmitting queue of a pair.
+    fn transmit<K: Rings>(&self, setup: &mut Setup, index: u16, number: u16) -> Result<TxPath<K>> {
+        let Desk { plan, device, .. } = &*self.desk;
+        let name = CString::try_from_fmt(fmt!("tx{index}"))?;
+
+        let ring = setup.queue_of::<K, _>(
+            self.pdev,
+            number,
+            &name,
+            plan.parameters.ring_size,
+            SEGMENTS,
+        )?;
+        let indirect = plan.has(Features::RING_INDIRECT_DESC);
+        let kicks = Kicks::new()?;
+        let transmitter = Transmitter::new(ring, self.stream.clone(), indirect, kicks.clone());
+        let cell = Arc::new(device.tx_cell(index, transmitter)?, GFP_KERNEL)?;
+        let completer = Completer::new(
+            plan.parameters.completion,
+            self.files,
+            device,
+            index,
+            &cell,
+        )?;
+
+        Ok(TxPath {
+            cell,
+            completer,
+            kicks,
+            ill: Atomic::new(false),
+        })
+    }
+}
+
+impl<K: Rings> Card<K> {
+    /// Makes a card of a device that has agreed on what `plan` says.
+    fn new(
+        pdev: &pci::Device<Core<'_>>,
+        task: Task<'_>,
+        mut setup: Setup,
+        plan: Plan,
+    ) -> Result<Self> {
+        let virtio = setup.device().clone();
+        let files = PathSet::new::<crate::LocalModule>(pdev.as_ref().name())?;
+        let work = Work::new(&files)?;
+        let pairs = plan.used_pairs;
+        let policy = plan.parameters.policy;
+        let addressing = if plan.has(Features::ACCESS_PLATFORM) {
+            Addressing::Platform
+        } else {
+            Addressing::Physical
+        };
+
+        let stream = Stream::new(pdev.as_ref(), addressing)?;
+        let builder = net::Builder::new(pdev.as_ref(), pairs.into(), pairs.into())?;
+        let offloads = plan.offloads();
+        let builder = match plan.address {
+            Some(address) => builder.mac(address)?,
+            // It has a random one.
+            None => builder,
+        }
+        .features(
+            offloads | fixed(&plan),
+            offloads,
+            offloads | fixed(&plan),
+        )
+        .mtu(config::MIN_MTU.into(), plan.mtu.into(), plan.max_mtu)?
+        // CAST: It is 12.
+        .headroom(MappedSkb::headroom(header::LEN as u16, &stream))
+        .watchdog(WATCHDOG_MS)
+        .carrier(link_is_up(&plan, &virtio));
+
+        let has_control = plan.has(features::CTRL_VQ);
+        let control_number = config::control_queue(plan.pairs);
+        let desk = Desk::new(plan, builder.device().clone(), pdev)?;
+        let parts = Parts {
+            pdev,
+            desk: desk.clone(),
+            files: &files,
+            work: &work,
+            stream,
+            addressing,
+        };
+
+        let mut rx = KVec::with_capacity(pairs.into(), GFP_KERNEL)?;
+        let mut tx = KVec::with_capacity(pairs.into(), GFP_KERNEL)?;
+        for pair in 0..pairs {
+            let (receive, transmit) = config::queues_of(pair).ok_or(EINVAL)?;
+            rx.push(parts.receive::<K>(&mut setup, pair, receive)?, GFP_KERNEL)?;
+            tx.push(parts.transmit::<K>(&mut setup, pair, transmit)?, GFP_KERNEL)?;
+        }
+        let control = match control_number {
+            Some(number) if has_control => Some(setup.control(
+                pdev,
+                number,
+                c"control",
+                recover::COMMAND,
+                recover::ANSWER,
+            )?),
+            _ => None,
+        };
+
+        let nic = Nic {
+            desk,
+            virtio,
+            rx,
+            tx,
+            recover: Recover::new(&work.recover)?,
+            open: Atomic::new(false),
+        };
+        let nic = Arc::new(nic, GFP_KERNEL)?;
+        let circles = Circles(nic.clone());
+
+        let live = setup.start(pdev, policy, &files, nic.clone())?;
+        let session = Session::new(live, control, nic.clone())?;
+        nic.recover.attach(session.clone());
+        session.use_pairs(task)?;
+        for (rx, pair) in nic.rx.iter().zip(0u16..) {
+            let line = config::queues_of(pair).and_then(|(number, _)| session.live.line(number));
+            rx.napi.set_irq(task, line.map(|line| line.irq()));
+        }
+
+        files.control::<file::NicFile<K>>(session.clone())?;
+        let sleeper = pm::Registration::new(
+            pdev.as_ref(),
+            Ok::<_, Error>(Nap(session.clone())),
+        )?;
+        let registration = builder.register(nic)?;
+        spread::over_cpus(&session, task)?;
+
+        Ok(Self {
+            _files: files,
+            _registration: registration,
+            _sleeper: sleeper,
+            _circles: circles,
+            _session: session,
+            _work: work,
+        })
+    }
+}
+
+/// The offloads that can't be switched.
+fn fixed(plan: &Plan) -> net::Features {
+    if plan.has(features::GUEST_CSUM) {
+        net::Features::RXCSUM
+    } else {
+        net::Features::NONE
+    }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Between what the device says of a frame's checksum and segments, and what the stack does.
+
+use irqkit::net;
+
+use crate::logic::header::{
+    Checksum,
+    Gso,
+    Kind,
+    Partial,
+    Raw,
+    Received, //
+};
+
+/// What the stack is told of a frame that came in.
+#[inline]
+pub(crate) fn of_received(said: Received) -> net::Offload {
+    let checksum = match said.checksum {
+        Checksum::Partial(Partial { start, offset }) => Some(net::Checksum { start, offset }),
+        Checksum::Unknown | Checksum::Verified => None,
+    };
+
+    net::Offload {
+        checksum,
+        gso: said.gso.map(|gso| net::Gso {
+            kind: match gso.kind {
+                Kind::TcpV4 => net::GsoKind::Tcp4,
+                Kind::TcpV6 => net::GsoKind::Tcp6,
+                Kind::Udp => net::GsoKind::UdpL4,
+            },
+            ecn: gso.ecn,
+            size: gso.size,
+            // A hint of the device's, which is as good as none.
+            hdr_len: 0,
+        }),
+    }
+}
+
+/// The header of a frame that goes out, of which the stack asks so much.
+#[inline]
+pub(crate) fn header_of(offload: net::Offload) -> Raw {
+    let checksum = offload.checksum.map(|checksum| Partial {
+        start: checksum.start,
+        offset: checksum.offset,
+    });
+    let gso = offload.gso.map(|gso| Gso {
+        kind: match gso.kind {
+            net::GsoKind::Tcp4 => Kind::TcpV4,
+            net::GsoKind::Tcp6 => Kind::TcpV6,
+            net::GsoKind::UdpL4 => Kind::Udp,
+        },
+        ecn: gso.ecn,
+        size: gso.size,
+    });
+
+    Raw::transmit(checksum, gso, offload.gso.map_or(0, |gso| gso.hdr_len))
+}

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Bringing queues, or the whole device, back to work.
+//!
+//! A transmit queue from which nothing comes back is reset on its own, if the device can do that.
+//! Else, and if the device has failed altogether, it is reset as a whole and set up again.
+
+use kernel::{
+    new_mutex,
+    prelude::*,
+    static_lock_class,
+    sync::{
+        atomic::{
+            Atomic,
+            Full,
+            Relaxed, //
+        },
+        Arc,
+        Mutex, //
+    }, //
+};
+
+use irqkit::{
+    context::Task,
+    net::TxStat,
+    path::{
+        Run,
+        Stamp, //
+    },
+    pm::Sleeper,
+    virtio::{
+        Buffer,
+        Control,
+        Live,
+        Rings,
+        Stopped,
+        Virtqueue, //
+    },
+    workqueue::{
+        ArcWork,
+        Handler,
+        Item,
+        Queue, //
+    }, //
+};
+
+use crate::{
+    logic::config,
+    nic::Nic,
+    tx, //
+};
+
+/// Commands to the device: the class of those about several pairs of queues, and the one that says
+/// how many are in use.
+const CLASS_PAIRS: u8 = 4;
+const SET_PAIRS: u8 = 0;
+
+/// The device's answer to a command that it has done.
+const DONE: u8 = 0;
+
+/// The bytes of the longest command, and of the longest answer.
+pub(crate) const COMMAND: usize = 8;
+pub(crate) const ANSWER: usize = 1;
+
+/// A card at work, for what is to be done to it as a whole.
+#[pin_data]
+pub(crate) struct Session<K: Rings> {
+    pub(crate) live: Live<Nic<K>>,
+    #[pin]
+    control: Mutex<Option<Control>>,
+    pub(crate) nic: Arc<Nic<K>>,
+}
+
+impl<K: Rings> Session<K> {
+    pub(crate) fn new(
+        live: Live<Nic<K>>,
+        control: Option<Control>,
+        nic: Arc<Nic<K>>,
+    ) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                live,
+                control <- new_mutex!(control, "Session::control"),
+                nic,
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Tells the device how many pairs of queues to use.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if it does not, or says so in time, with a line in the log.
+    pub(crate) fn use_pairs(&self, task: Task<'_>) -> Result {
+        let pairs = self.nic.desk.plan.used_pairs;
+        // It begins with one.
+        if pairs == 1 {
+            return Ok(());
+        }
+        let mut control = self.control.lock();
+        let Some(control) = &mut *control else {
+            return Err(EIO);
+        };
+        let mut answer = [!DONE; ANSWER];
+
+        control
+            .command(
+                task,
+                &[&[CLASS_PAIRS, SET_PAIRS], &pairs.to_le_bytes()],
+                &mut answer,
+            )
+            .and_then(|written| match (written, answer) {
+                (1.., [DONE]) => Ok(()),
+                _ => Err(EIO),
+            })
+            .inspect_err(|e| {
+                let desk = &self.nic.desk;
+                dev_err!(
+                    desk.function,
+                    "the device does not use {pairs} pairs of queues ({})\n",
+                    e.to_errno()
+                );
+            })
+    }
+
+    /// Resets one transmit queue, and lets it go on.
+    fn reset_tx(&self, task: Task<'_>, index: u16) -> Result {
+        let tx = self.nic.tx.get(usize::from(index)).ok_or(ENOENT)?;
+        let (_, number) = config::queues_of(index).ok_or(ENOENT)?;
+
+        self.live.reset_queue(task, number)?;
+
+        let mut guard = tx.cell.lock_task(task);
+        let mut queue = guard.locked();
+        let lost = empty(queue.ring().stopped()?)?;
+        self.live.enable_queue(queue.ring())?;
+        queue.reset();
+        queue.wake();
+        drop(guard);
+        tx::count(&self.nic.desk.device, index, TxStat::Dropped, lost);
+        Ok(())
+    }
+
+    /// Resets the device, and empties its queues.
+    fn down(&self, task: Task<'_>) -> Result {
+        let nic = &*self.nic;
+
+        nic.desk.device.set_present(task, false);
+        self.live.suspend(task)?;
+        for rx in nic.rx.iter() {
+            rx.napi
+                .with(task, |receiver, _| empty(receiver.ring().stopped()?))?;
+        }
+        for (tx, index) in nic.tx.iter().zip(0u16..) {
+            let mut guard = tx.cell.lock_task(task);
+            let mut queue = guard.locked();
+            let lost = empty(queue.ring().stopped()?)?;
+            queue.reset();
+            drop(guard);
+            tx::count(&nic.desk.device, index, TxStat::Dropped, lost);
+        }
+        Ok(())
+    }
+
+    /// Sets the device to work again.
+    fn up(&self, task: Task<'_>) -> Result {
+        let nic = &*self.nic;
+
+        let resume = self.live.resume(task)?;
+        for rx in nic.rx.iter() {
+            rx.napi
+                .with(task, |receiver, _| resume.queue(receiver.ring()))?;
+        }
+        for tx in nic.tx.iter() {
+            resume.queue(tx.cell.lock_task(task).locked().ring())?;
+        }
+        if let Some(control) = &mut *self.control.lock() {
+            resume.control(control)?;
+        }
+        resume.start()?;
+        self.use_pairs(task)?;
+
+        if nic.open.load(Relaxed) {
+            for rx in nic.rx.iter() {
+                if !rx.napi.with(task, |receiver, at| receiver.fill(at)) {
+                    rx.refill.request();
+                }
+            }
+        }
+        nic.desk.device.set_present(task, true);
+        nic.update_link(task);
+        Ok(())
+    }
+}
+
+/// Takes back what is in a queue, and makes it as good as new. Returns how many there were.
+fn empty<B, P, R>(mut stopped: Stopped<'_, B, P, R>) -> Result<u64>
+where
+    B: Buffer + Send + 'static,
+    P: irqkit::virtio::Port,
+    R: Virtqueue<B>,
+{
+    let mut count = 0;
+
+    while stopped.detach().is_some() {
+        count += 1;
+    }
+    stopped.restart()?;
+    Ok(count)
+}
+
+/// What the work item does.
+#[pin_data]
+pub(crate) struct Doctor<K: Rings> {
+    /// The card; [`None`] before it works and after it went.
+    #[pin]
+    session: Mutex<Option<Arc<Session<K>>>>,
+    /// The device failed as a whole.
+    all: Atomic<bool>,
+}
+
+impl<K: Rings> Handler for Doctor<K> {
+    fn run(&self, task: Task<'_>, _this: &Item, run: &mut Run<'_>) {
+        let Some(session) = self.session.lock().clone() else {
+            return;
+        };
+        let desk = &session.nic.desk;
+        let mut all = self.all.xchg(false, Full);
+
+        for (tx, index) in session.nic.tx.iter().zip(0u16..) {
+            if !tx.ill.xchg(false, Full) || all {
+                continue;
+            }
+            match session.reset_tx(task, index) {
+                Ok(()) => {
+                    run.items(1);
+                    dev_warn!(desk.function, "tx{index}: nothing came back: reset\n");
+                }
+                Err(e) => {
+                    dev_warn!(
+                        desk.function,
+                        "tx{index}: nothing came back, and it can't be reset alone ({})\n",
+                        e.to_errno()
+                    );
+                    all = true;
+                }
+            }
+        }
+        if !all {
+            return;
+        }
+        run.items(1);
+        match session.down(task).and_then(|()| session.up(task)) {
+            Ok(()) => dev_warn!(desk.function, "the device was reset, and works again\n"),
+            Err(e) => {
+                desk.device.set_carrier(task, false);
+                dev_err!(
+                    desk.function,
+                    "the device was reset, and does not come back ({})\n",
+                    e.to_errno()
+                );
+            }
+        }
+    }
+}
+
+/// Asks for help.
+pub(crate) struct Recover<K: Rings>(ArcWork<Doctor<K>>);
+
+impl<K: Rings> Recover<K> {
+    /// Makes one that works on `queue`.
+    pub(crate) fn new(queue: &Queue) -> Result<Self> {
+        let doctor = pin_init!(Doctor {
+            session <- new_mutex!(None, "Doctor::session"),
+            all: Atomic::new(false),
+        });
+
+        Ok(Self(ArcWork::new(
+            doctor,
+            queue,
+            static_lock_class!(),
+            GFP_KERNEL,
+        )?))
+    }
+
+    /// Says who is to be helped.
+    pub(crate) fn attach(&self, session: Arc<Session<K>>) {
+        *self.0.handler().session.lock() = Some(session);
+    }
+
+    /// Lets the session go, which holds this.
+    pub(crate) fn detach(&self) {
+        let session = self.0.handler().session.lock().take();
+        drop(session);
+    }
+
+    /// Asks for queues that are ill to be reset. Any context.
+    pub(crate) fn request(&self) {
+        let _ = self.0.schedule(Stamp::now());
+    }
+
+    /// Asks for the device to be reset. Any context.
+    pub(crate) fn request_all(&self) {
+        self.0.handler().all.store(true, Relaxed);
+        self.request();
+    }
+}
+
+/// Takes the card down before the machine sleeps, and brings it back.
+pub(crate) struct Nap<K: Rings>(pub(crate) Arc<Session<K>>);
+
+impl<K: Rings> Sleeper for Nap<K> {
+    fn sleep(&self, task: Task<'_>) -> Result {
+        self.0.down(task)
+    }
+
+    fn wake(&self, task: Task<'_>) {
+        if let Err(e) = self.0.up(task) {
+            dev_err!(
+                self.0.nic.desk.function,
+                "the device does not come back ({})\n",
+                e.to_errno()
+            );
+        }
+    }
+}

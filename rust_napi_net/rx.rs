@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What comes in: buffers posted, frames taken from them, and buffers posted again.
+//!
+//! All of it belongs to the queue's NAPI instance, which never runs beside itself: there is no lock.
+
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+use irqkit::{
+    context::SoftIrq,
+    net::{
+        Budget,
+        InNapi,
+        Next,
+        PagePool,
+        Poller,
+        PoolFrag,
+        Received,
+        RxStat,
+        Shape,
+        SkBuff, //
+    },
+    virtio::{
+        Poison,
+        QueueOf,
+        Rings,
+        Used, //
+    }, //
+};
+
+use crate::{
+    desk::{
+        Desk,
+        Kicks, //
+    },
+    logic::{
+        header::{
+            self,
+            Checksum,
+            Fault,
+            Raw, //
+        },
+        Features, //
+    },
+    offload,
+    plan::{
+        frame_len,
+        Receive,
+        HEADROOM, //
+    }, //
+};
+
+mod average;
+pub(crate) mod refill;
+
+use average::Average;
+use refill::Refill;
+
+/// The header's length, as lengths of buffers are.
+// CAST: It is 12.
+const HEADER: u32 = header::LEN as u32;
+
+/// The most buffers that a frame may come in: 64 KiB in the smallest, and one for where it begins.
+const MOST_BUFFERS: u16 = 64;
+
+/// The queue by which frames come in, and what they are put into.
+pub(crate) struct Receiver<K: Rings> {
+    // Before the pool that its buffers are from.
+    ring: QueueOf<K, PoolFrag>,
+    pool: PagePool,
+    desk: Arc<Desk>,
+    refill: Refill<K>,
+    kicks: Arc<Kicks>,
+    index: u16,
+    agreed: Features,
+    mergeable: bool,
+    copybreak: u32,
+    /// The room in a buffer for a frame of the MTU.
+    frame: u32,
+    /// Buffers for that, and the largest there are.
+    shapes: [Shape; 2],
+    /// How long frames are of late.
+    average: Average,
+}
+
+impl<K: Rings> Receiver<K> {
+    /// Makes the receiving end of a queue. Buffers are posted by [`Receiver::fill`].
+    pub(crate) fn new(
+        ring: QueueOf<K, PoolFrag>,
+        pool: PagePool,
+        refill: Refill<K>,
+        kicks: Arc<Kicks>,
+        index: u16,
+        desk: &Arc<Desk>,
+    ) -> Result<Self> {
+        let plan = &desk.plan;
+        // In mergeable buffers, longer frames take more of them.
+        let room = Shape::most(HEADROOM);
+        let frame = frame_len(plan.mtu.into()).min(room);
+
+        Ok(Self {
+            shapes: [
+                Shape::packet(HEADROOM, frame)?,
+                Shape::packet(HEADROOM, room)?,
+            ],
+            ring,
+            pool,
+            desk: desk.clone(),
+            refill,
+            kicks,
+            index,
+            agreed: plan.features,
+            mergeable: plan.receive == Receive::Mergeable,
+            copybreak: plan.parameters.copybreak,
+            frame,
+            average: Average::new(frame),
+        })
+    }
+
+    /// The buffers to post now: if frames are longer than an MTU allows, as large ones are, a page
+    /// for each holds them in the fewest pieces.
+    fn shape(&self) -> Shape {
+        let [frame, largest] = self.shapes;
+
+        if self.mergeable && self.average.get() > self.frame {
+            largest
+        } else {
+            frame
+        }
+    }
+
+    /// Posts as many buffers as the device can have, and returns whether there was memory for all.
+    pub(crate) fn fill(&mut self, at: &impl InNapi) -> bool {
+        let shape = self.shape();
+        let mut enough = true;
+        let mut added = false;
+
+        while self.ring.free() > 0 {
+            let Some(buffer) = self.pool.alloc(at, shape) else {
+                self.count(RxStat::AllocFail);
+                enough = false;
+                break;
+            };
+            if self.ring.add(buffer).is_err() {
+                break;
+            }
+            added = true;
+        }
+        if added && self.ring.kick() {
+            self.kicks.add();
+        }
+        enough
+    }
+
+    /// Takes the next frame from the ring; [`None`] if there is none.
+    fn next(&mut self) -> Option<Used<PoolFrag>> {
+        self.ring.get_used()
+    }
+
+    /// Counts a frame, or a piece of one, that can't be.
+    #[cold]
+    fn count(&self, what: RxStat) {
+        if let Some(stats) = self.desk.device.rx_stats(self.index) {
+            stats.add(what, 1);
+        }
+    }
+
+    /// Makes an skb of what came in `used` and, if the header says so, in buffers behind it.
+    #[inline]
+    fn assemble(&mut self, used: Used<PoolFrag>, budget: &mut Budget<'_>) -> Option<SkBuff> {
+        let written = used.written;
+        let first = used.buffer.received(written);
+        let mut bytes = [0; header::LEN];
+
+        // What the device may still write is read once, and believed of this copy.
+        if written <= HEADER || first.read(0, &mut bytes).is_err() {
+            self.count(RxStat::LengthErrors);
+            return None;
+        }
+        let raw = Raw::from_bytes(bytes);
+        let buffers = match self.mergeable {
+            true => match raw.buffers(MOST_BUFFERS) {
+                Ok(buffers) => buffers,
+                Err(fault) => {
+                    self.drop_for(fault);
+                    return None;
+                }
+            },
+            // Without mergeable buffers the field means nothing.
+            false => 1,
+        };
+
+        let len = written - HEADER;
+        let mut skb = self.begin(first, len, budget);
+        for _ in 1..buffers {
+            let Some(used) = self.next() else {
+                // They must be there before the first one is said to be used.
+                self.count(RxStat::LengthErrors);
+                return None;
+            };
+            let written = used.written;
+            let more = used.buffer.received(written);
+            // Even if there was no memory: the rest of that frame is not the beginning of another.
+            if let Some(whole) = skb.as_mut() {
+                if whole.add_frag(more, &mut self.pool, 0, written).is_err() {
+                    self.count(RxStat::LengthErrors);
+                    skb = None;
+                }
+            }
+        }
+
+        let mut skb = skb?;
+        self.average.add(skb.len() + HEADER);
+        match raw.check(self.agreed, skb.len()) {
+            Ok(said) => {
+                self.believe(&mut skb, said)?;
+                Some(skb)
+            }
+            Err(fault) => {
+                self.drop_for(fault);
+                None
+            }
+        }
+    }
+
+    /// Makes an skb of the first `len` bytes of a frame: a copy if they are few, which leaves the
+    /// buffer to be used again, and else of the buffer itself.
+    #[inline]
+    fn begin(&mut self, first: Received, len: u32, budget: &mut Budget<'_>) -> Option<SkBuff> {
+        if len <= self.copybreak {
+            let mut skb = budget.alloc_skb(len)?;
+            first.copy_to(&mut skb, HEADER, len).ok()?;
+            return Some(skb);
+        }
+        match first.into_skb(&mut self.pool, budget, HEADER, len) {
+            Ok(skb) => Some(skb),
+            Err(_) => {
+                self.count(RxStat::AllocFail);
+                None
+            }
+        }
+    }
+
+    /// Tells the stack what the device said of a frame.
+    #[inline]
+    fn believe(&self, skb: &mut SkBuff, said: header::Received) -> Option<()> {
+        match said.checksum {
+            Checksum::Unknown => return Some(()),
+            Checksum::Verified => {
+                skb.set_verified();
+                return Some(());
+            }
+            Checksum::Partial(_) => {}
+        }
+        if skb.set_offload(&offload::of_received(said)).is_err() {
+            self.count(RxStat::FrameErrors);
+            return None;
+        }
+        Some(())
+    }
+
+    /// Drops a frame for what its header says.
+    #[cold]
+    fn drop_for(&self, fault: Fault) {
+        self.count(match fault {
+            Fault::Short | Fault::Buffers => RxStat::LengthErrors,
+            _ => RxStat::FrameErrors,
+        });
+        self.desk.say(fault);
+    }
+
+    /// What is wrong with the ring, if anything.
+    pub(crate) fn poisoned(&self) -> Option<Poison> {
+        self.ring.poisoned()
+    }
+
+    /// The ring, for who resets it.
+    pub(crate) fn ring(&mut self) -> &mut QueueOf<K, PoolFrag> {
+        &mut self.ring
+    }
+}
+
+impl<K: Rings> Poller for Receiver<K> {
+    #[inline]
+    fn poll(&mut self, budget: &mut Budget<'_>, _ctx: SoftIrq<'_>) -> Next {
+        let next = loop {
+            if budget.left() == 0 {
+                break Next::Again;
+            }
+            let Some(used) = self.next() else {
+                break Next::Done;
+            };
+            let Some(credit) = budget.take() else {
+                break Next::Again;
+            };
+            if let Some(skb) = self.assemble(used, budget) {
+                budget.receive(credit, skb);
+            }
+        };
+
+        // In batches: a notification is dear.
+        if self.ring.free() > self.ring.size() / 2 && !self.fill(budget) {
+            self.refill.request();
+        }
+        next
+    }
+
+    fn mask(&mut self) {
+        self.ring.disable_cb();
+    }
+
+    fn unmask(&mut self) -> bool {
+        self.ring.enable_cb()
+    }
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which CPU works for which pair of queues.
+//!
+//! Each pair has CPUs of its own, as many as there are for each. Its interrupts go to the first of
+//! them, and all of them send by its queue (XPS). So what a CPU has sent is taken back by the same
+//! one, or its neighbour.
+
+use kernel::{
+    cpu::CpuId,
+    cpumask::CpumaskVar,
+    prelude::*, //
+};
+
+use irqkit::{
+    context::Task,
+    irq::CpuList,
+    percpu::possible_cpus,
+    virtio::Rings, //
+};
+
+use crate::{
+    logic::config,
+    recover::Session, //
+};
+
+/// Returns the CPUs of a pair.
+fn cpus_of(pair: usize, pairs: usize) -> impl Iterator<Item = CpuId> + Clone {
+    possible_cpus()
+        .enumerate()
+        .filter(move |(number, _)| number % pairs == pair)
+        .map(|(_, cpu)| cpu)
+}
+
+/// Spreads the interrupts and the queues of a card over the CPUs.
+///
+/// Where interrupts can't be moved, or there is but one for all, they stay where they are: it is
+/// not what the card's work depends on.
+pub(crate) fn over_cpus<K: Rings>(session: &Session<K>, task: Task<'_>) -> Result {
+    let nic = &*session.nic;
+    let pairs = nic.rx.len();
+
+    for (pair, index) in (0..pairs).zip(0u16..) {
+        let Some((receive, transmit)) = config::queues_of(index) else {
+            break;
+        };
+        for number in [receive, transmit] {
+            if let Some(line) = session.live.line(number) {
+                let first = CpuList::new(cpus_of(pair, pairs).take(1))?;
+                let _ = line.set_affinity_and_hint(task, first);
+            }
+        }
+        if pairs > 1 {
+            let mut cpus = CpumaskVar::new_zero(GFP_KERNEL)?;
+            for cpu in cpus_of(pair, pairs) {
+                cpus.set(cpu);
+            }
+            nic.desk.device.set_xps(task, index, &cpus)?;
+        }
+    }
+    Ok(())
+}

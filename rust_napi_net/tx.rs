@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What goes out: frames given to the device, and taken back when it has sent them.
+//!
+//! The ring is protected by the lock of the kernel's transmit queue, which the core holds already
+//! when it hands over a frame.
+
+use kernel::sync::Arc;
+
+use irqkit::{
+    context::SoftIrq,
+    dma::stream::Stream,
+    net::{
+        self,
+        MappedSkb,
+        SkBuff,
+        TxStat,
+        MAX_FRAGS, //
+    },
+    virtio::{
+        QueueOf,
+        Rings, //
+    }, //
+};
+
+use crate::{
+    desk::Kicks,
+    offload, //
+};
+
+pub(crate) mod complete;
+
+/// The most segments of a frame: the linear part, with the header, and the fragments.
+// CAST: There are at most 46.
+pub(crate) const SEGMENTS: u16 = MAX_FRAGS as u16 + 1;
+
+/// The ring of a queue.
+pub(crate) struct Transmitter<K: Rings> {
+    ring: QueueOf<K, MappedSkb>,
+    stream: Stream,
+    /// How many descriptors the largest frame takes.
+    most: u16,
+    kicks: Arc<Kicks>,
+}
+
+/// What became of a frame.
+enum Sent {
+    /// The device has it; it is so long.
+    Yes(u32),
+    /// It was dropped.
+    Dropped,
+}
+
+impl<K: Rings> Transmitter<K> {
+    /// Makes the sending end of a queue. `indirect` says that a frame takes one descriptor.
+    pub(crate) fn new(
+        ring: QueueOf<K, MappedSkb>,
+        stream: Stream,
+        indirect: bool,
+        kicks: Arc<Kicks>,
+    ) -> Self {
+        Self {
+            ring,
+            stream,
+            most: if indirect { 1 } else { SEGMENTS },
+            kicks,
+        }
+    }
+
+    /// Whether there is room for the largest frame.
+    #[inline]
+    fn has_room(&self) -> bool {
+        self.ring.free() >= self.most
+    }
+
+    /// Gives a frame to the device, which is not told yet.
+    #[inline]
+    fn add(&mut self, skb: SkBuff) -> Sent {
+        let Ok(offload) = skb.offload() else {
+            return Sent::Dropped;
+        };
+        let header = offload::header_of(offload).to_bytes();
+        let Ok(mapped) = MappedSkb::new(skb, &header, &self.stream) else {
+            return Sent::Dropped;
+        };
+        let len = mapped.len();
+
+        match self.ring.add(mapped) {
+            Ok(()) => Sent::Yes(len),
+            // The queue is stopped in time: so the ring is out of use.
+            Err(_) => Sent::Dropped,
+        }
+    }
+
+    /// Tells the device of what it was given, if it wants to know.
+    #[inline]
+    fn kick(&mut self) {
+        if self.ring.kick() {
+            self.kicks.add();
+        }
+    }
+
+    /// Takes back what was sent, and returns how many frames, of how many bytes. At most what the
+    /// device had: nobody adds any meanwhile.
+    #[inline]
+    fn clean(&mut self, mut free: impl FnMut(SkBuff)) -> (u32, u32) {
+        let mut packets = 0u32;
+        let mut bytes = 0u32;
+
+        while let Some(used) = self.ring.get_used() {
+            packets += 1;
+            bytes = bytes.wrapping_add(used.buffer.len());
+            free(used.buffer.into_skb());
+        }
+        (packets, bytes)
+    }
+
+    /// The ring, for who resets it.
+    pub(crate) fn ring(&mut self) -> &mut QueueOf<K, MappedSkb> {
+        &mut self.ring
+    }
+}
+
+/// Counts what happened on a transmit queue.
+pub(crate) fn count(device: &net::Device, index: u16, what: TxStat, n: u64) {
+    if let Some(stats) = device.tx_stats(index) {
+        stats.add(what, n);
+    }
+}
+
+/// Sends a frame, the queue's lock being held. Returns whether completions are there already that
+/// nobody will be told of: the caller sees to them.
+#[inline]
+pub(crate) fn send<K: Rings>(
+    queue: &mut net::Locked<'_, Transmitter<K>>,
+    device: &net::Device,
+    index: u16,
+    more: bool,
+    mut skb: SkBuff,
+    _ctx: SoftIrq<'_>,
+) -> bool {
+    skb.tx_timestamp();
+
+    let kick = match queue.add(skb) {
+        Sent::Yes(bytes) => {
+            if !queue.has_room() {
+                queue.stop();
+            }
+            queue.sent(bytes, more)
+        }
+        Sent::Dropped => {
+            count(device, index, TxStat::Dropped, 1);
+            // What was added before it and waits for more.
+            !more
+        }
+    };
+    if !kick {
+        return false;
+    }
+    queue.kick();
+    !queue.ring.enable_cb_delayed()
+}
+
+/// Takes back what was sent, lets the queue go on if there is room again, and asks to be told of the
+/// next.
+#[inline]
+pub(crate) fn complete<K: Rings>(
+    queue: &mut net::Locked<'_, Transmitter<K>>,
+    mut free: impl FnMut(SkBuff),
+) -> u32 {
+    let mut total = 0;
+
+    // It ends: there is something to take in each round but the last, and nobody adds any while the
+    // lock is held. A ring out of use has nothing to wait for.
+    loop {
+        let (packets, bytes) = queue.clean(&mut free);
+        if packets != 0 {
+            queue.completed(packets, bytes);
+            total += packets;
+        }
+        if queue.ring.enable_cb_delayed() {
+            break;
+        }
+    }
+    if queue.has_room() {
+        queue.wake();
+    }
+    total
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who takes back what was sent: a NAPI instance, or a tasklet.
+
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+use irqkit::{
+    context::{
+        Atomic,
+        SoftIrq, //
+    },
+    net::{
+        self,
+        Budget,
+        Link,
+        Napi,
+        Next,
+        Poller,
+        TxCell, //
+    },
+    path::{
+        Kind,
+        PathSet,
+        Run,
+        Stamp, //
+    },
+    tasklet::{
+        State,
+        Tasklet,
+        TaskletHandler, //
+    },
+    virtio::Rings, //
+};
+
+use super::{
+    complete,
+    Transmitter, //
+};
+use crate::param::Completion;
+
+/// The transmit queue, as NAPI sees it.
+pub(crate) struct TxPoller<K: Rings>(Arc<TxCell<Transmitter<K>>>);
+
+impl<K: Rings> Poller for TxPoller<K> {
+    #[inline]
+    fn poll(&mut self, budget: &mut Budget<'_>, ctx: SoftIrq<'_>) -> Next {
+        let done = complete(&mut self.0.lock(ctx).locked(), |skb| budget.consume(skb));
+
+        budget.items(done.into());
+        // Interrupts were asked for under the lock. One that comes from now on is not missed: NAPI
+        // remembers it.
+        Next::Done
+    }
+
+    // The ring can't be reached here, which is without the lock. The device does not interrupt again
+    // before it is asked to, with event indices, and else not much oftener.
+    fn mask(&mut self) {}
+
+    fn unmask(&mut self) -> bool {
+        true
+    }
+
+    fn netpoll(&mut self, ctx: SoftIrq<'_>) {
+        // Whoever prints to the network may hold the lock.
+        if let Some(mut queue) = self.0.try_lock(ctx) {
+            complete(&mut queue.locked(), drop);
+        }
+    }
+}
+
+/// The transmit queue, as a tasklet sees it.
+pub(crate) struct TxTasklet<K: Rings>(Arc<TxCell<Transmitter<K>>>);
+
+impl<K: Rings> TaskletHandler for TxTasklet<K> {
+    #[inline]
+    fn run(&self, ctx: SoftIrq<'_>, run: &mut Run<'_>) {
+        let done = complete(&mut self.0.lock(ctx).locked(), |skb| skb.consume(ctx));
+
+        run.items(done.into());
+    }
+}
+
+/// Who takes back what was sent.
+pub(crate) enum Completer<K: Rings> {
+    Napi(Arc<Napi<TxPoller<K>>>),
+    Tasklet(Pin<KBox<Tasklet<TxTasklet<K>>>>),
+}
+
+impl<K: Rings> Completer<K> {
+    /// Makes that of queue `index`, with its path in `files`. May sleep.
+    pub(crate) fn new(
+        how: Completion,
+        files: &PathSet,
+        device: &Arc<net::Device>,
+        index: u16,
+        cell: &Arc<TxCell<Transmitter<K>>>,
+    ) -> Result<Self> {
+        let kind = match how {
+            Completion::Napi => Kind::Napi,
+            Completion::Tasklet => Kind::Tasklet,
+        };
+        let name = kernel::str::CString::try_from_fmt(fmt!("{}/tx{index}", how.name()))?;
+        let path = files.path_or_existing(kind, &name)?;
+
+        Ok(match how {
+            Completion::Napi => {
+                let poller = TxPoller(cell.clone());
+                Self::Napi(device.napi(Link::Tx(index), path, poller)?)
+            }
+            Completion::Tasklet => {
+                let handler = TxTasklet(cell.clone());
+                let tasklet = Tasklet::new(Ok::<_, Error>(handler), path, State::Enabled);
+                Self::Tasklet(KBox::pin_init(tasklet, GFP_KERNEL)?)
+            }
+        })
+    }
+
+    /// Has it run soon.
+    #[inline]
+    pub(crate) fn schedule(&self, ctx: impl Atomic, at: Stamp) {
+        match self {
+            Self::Napi(napi) => {
+                napi.schedule(ctx, at);
+            }
+            Self::Tasklet(tasklet) => {
+                tasklet.schedule(at);
+            }
+        }
+    }
+
+    /// The NAPI instance, if it is one.
+    pub(crate) fn napi(&self) -> Option<&Arc<Napi<TxPoller<K>>>> {
+        match self {
+            Self::Napi(napi) => Some(napi),
+            Self::Tasklet(_) => None,
+        }
+    }
+}

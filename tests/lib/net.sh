@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the guest tests of rust_napi_net share. Source it from a test in tests/; it sources driver.sh and
+# scripts/guest/net.sh.
+#
+#   load [PARAM...]      loads the driver (afresh if it is loaded)
+#   unload               removes it
+#   take DEVICE...       has the driver take cards from the kernel's own; fails if it can't
+#   give DEVICE...       gives them back
+#   set_up [PARAM...]    loads the driver, takes net0, makes its peer and takes the link up
+#   packets WHICH        a statistic of net0, such as rx_packets
+#   errors               statistics of errors that are not 0, of net0
+#   quiet                whether the driver and the transport had nothing to say since mark_log
+
+driver=rust_napi_net
+
+unload() {
+	[ ! -e "/sys/module/$driver" ] || modprobe -r "$driver"
+}
+
+# shellcheck source=tests/lib/driver.sh
+. "$(dirname "${BASH_SOURCE[0]}")/driver.sh"
+# shellcheck source=scripts/guest/net.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../scripts/guest/net.sh"
+
+# scripts/guest/devices.sh places the devices.
+# shellcheck disable=SC2034 # for the tests
+net0=0000:00:07.0 net1=0000:00:08.0
+
+load() {
+	unload
+	modprobe "$driver" "$@" || bail "the driver does not load"
+}
+
+take() {
+	local device
+	for device in "$@"; do /lab/scripts/bind "$device" $driver || return; done
+}
+
+give() {
+	local device
+	for device in "$@"; do /lab/scripts/bind "$device" virtio-pci || return; done
+}
+
+# shellcheck disable=SC2120 # parameters are optional
+set_up() {
+	load "$@"
+	take "$net0" || bail "$net0 is not taken"
+	# shellcheck disable=SC2119 # the usual one
+	make_peer || bail "there is no peer"
+	on_exit no_peer
+	link "$net0" || bail "the link does not come up"
+}
+
+packets() { cat "/sys/class/net/$nic/statistics/$1"; }
+
+errors() {
+	local file
+	for file in "/sys/class/net/$nic/statistics/"*{err,drop,_over}*; do
+		[ "$(cat "$file")" -eq 0 ] || echo "${file##*/} $(cat "$file")"
+	done
+}
+
+quiet() { [ -z "$(driver_log)" ]; }

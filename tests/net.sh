@@ -1,0 +1,77 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# lab-devices: net-tap
+# lab-timeout: 400
+#
+# rust_napi_net as a network card: found, up and down, pinged by both versions of IP at all sorts of sizes
+# with the data compared, TCP in both directions, its statistics, its link, its MTU and its files.
+
+# shellcheck source=tests/lib/net.sh
+. "$(dirname "$0")/lib/net.sh"
+plan 37
+
+on_exit give "$net0"
+set_up
+assert_eq "the address is the device's" 52:54:00:12:34:07 "$(cat "/sys/class/net/$nic/address")"
+assert_eq "it is driven by ours" $driver "$(basename "$(readlink "/sys/class/net/$nic/device/driver")")"
+assert_eq "the link is up" 1 "$(cat "/sys/class/net/$nic/carrier")"
+check "the peer answers" reachable
+
+ping_sizes() { python3 /lab/scripts/guest/bin/ping-sizes "$@"; }
+# Every size about where buffers begin and end, and where a frame becomes two; then steps to the end.
+for ip in $peer_ip4 $peer_ip6; do
+	check "$ip: pings of 0 to 300 bytes" ping_sizes $ip --most 300
+	check "$ip: pings of 1400 to 1560 bytes" ping_sizes $ip --least 1400 --most 1560
+	check "$ip: pings to 65507 bytes" ping_sizes $ip --least 301 --most 65507 --step 487
+done
+
+check "TCP out, iperf3" serve
+out=$(stream -t 2) && ok "it runs" || not_ok "it runs" "$out"
+in=$(stream -t 2 -R) && ok "TCP in" || not_ok "TCP in" "$in"
+both=$(stream -t 2 --bidir) && ok "both" || not_ok "both" "$both"
+diag "out $out, in $in Mbit/s"
+udp=$(stream -t 2 -u -b 50M) && ok "UDP out" || not_ok "UDP out" "$udp"
+udp=$(STREAM_IP=$peer_ip6 stream -t 2 -u -b 50M -R) && ok "UDP in, by IPv6" || not_ok "UDP in, by IPv6" "$udp"
+many=$(stream -t 3 -P 8) && ok "8 streams" || not_ok "8 streams" "$many"
+unserve
+BLOB_MIB=16
+blob
+check "16 MiB out are what they were" checksum out
+check "16 MiB in are what they were" checksum in
+check "16 MiB out, by IPv6" checksum out $peer_ip6
+
+# Statistics: what one side counts, the other does, too.
+settle "$net0"
+assert_eq "no errors, none dropped" "" "$(errors)"
+assert_eq "no checksum was wrong" 0 "$(nstat -asz TcpInCsumErrors UdpInCsumErrors IcmpInCsumErrors 2>/dev/null | awk 'NR > 1 { sum += $2 } END { print sum + 0 }')"
+assert_ge "frames came in" 1000 "$(packets rx_packets)"
+assert_ge "bytes went out" 10000000 "$(packets tx_bytes)"
+assert_ge "frames were polled" 1000 "$(counter $net0 napi/rx0.items)"
+assert_le "more than one at a time" "$(packets rx_packets)" "$(counter $net0 hardirq/rx0.runs)"
+
+# Up and down, at rest and under load.
+check "down" ip link set "$nic" down
+check "up" link $net0
+check "it answers" reachable
+serve
+stream -t 6 >/dev/null 2>&1 &
+load_pid=$!
+status=0
+for _ in 1 2 3 4 5; do
+	ip link set "$nic" down && link $net0 || status=1
+done
+assert_eq "5 times down and up under load" 0 $status
+kill $load_pid 2>/dev/null
+wait $load_pid
+unserve
+check "it answers after that" reachable
+
+# The link, as the device says.
+carrier() { [ "$(cat "/sys/class/net/$nic/carrier")" -eq "$1" ]; }
+check "the device takes the link down" qmp set_link name=net0 up=false
+check "it is seen" wait_for 10 carrier 0
+check "and up, and that is seen" sh -c "qmp set_link name=net0 up=true"
+wait_for 10 carrier 1 || bail "the link stays down"
+check "it answers again" reachable
+check_fails "no MTU below IPv4's" ip link set "$nic" mtu 67
+sound $net0

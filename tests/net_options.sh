@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# lab-devices: net-tap
+# lab-timeout: 900
+#
+# rust_napi_net on devices with options that make a difference to it. scripts/net-matrix tries more of them,
+# for longer.
+
+# shellcheck source=tests/lib/net.sh
+. "$(dirname "$0")/lib/net.sh"
+
+rows=(
+	plain=event_idx=off,indirect_desc=off
+	packed=packed=on
+	packed_in_order=packed=on,in_order=on
+	big=mrg_rxbuf=off
+	"small=mrg_rxbuf=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off,guest_uso4=off,guest_uso6=off"
+	csum=csum=off
+	mtu=host_mtu=9000
+	intx=vectors=0
+	shared=vectors=2
+	per_pair=mq=on,vectors=4
+	per_queue=mq=on,vectors=10
+	platform=disable-legacy=on,iommu_platform=on
+)
+plan $((${#rows[@]} + 3))
+on_exit give "$net0"
+modprobe $driver || bail "the driver does not load"
+
+while read -r word name rest; do
+	case $word in
+	ok) ok "$name: $rest" ;;
+	FAILED) not_ok "$name: $rest" ;;
+	*) diag "$word $name $rest" ;;
+	esac
+done < <(bash /lab/scripts/guest/bin/net-options -t 1 -m 8 "${rows[@]}")
+
+# A device that is not what it says is refused, by name.
+refused() {
+	mark_log
+	qmp device_del id=net0 >/dev/null
+	gone() { [ ! -e $pci/$net0 ]; }
+	wait_for 30 gone || return
+	qmp device_add driver=virtio-net-pci id=net0 netdev=n0 bus=pci.0 addr=7 romfile= "$@" >/dev/null || return
+	back() { [ -e $pci/$net0/config ]; }
+	wait_for 30 back || return
+	! take $net0 2>/dev/null || return
+	driver_log
+}
+assert_match "MQ without CTRL_VQ" "offers .* without CTRL_VQ: refused" "$(refused ctrl_vq=false mq=true)"
+assert_match "an MTU that IPv4 can't do with" "MTU of 60: expected 68 or more: refused" "$(refused host_mtu=60)"
+assert_match "an address of a group" "address that no card can have: refused" "$(refused mac=01:00:5e:00:00:01)"
