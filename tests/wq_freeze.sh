@@ -19,9 +19,9 @@ on_exit sh -c "echo $clock >$tracefs/trace_clock; echo 0 >$tracefs/events/irqkit
 echo mono >$tracefs/trace_clock
 echo 4096 >$tracefs/buffer_size_kb
 
-# The freezer waits for the item of timer0, which runs for a second; meanwhile the other two go on
+# The freezer waits for the item of timer0, which runs for three seconds; meanwhile the other two go on
 # queueing, the one to a freezable queue as well, the other not.
-set_up freezable sleep_us 1000000
+set_up freezable sleep_us 3000000
 echo freezable >"$(wq timer1 queue)"
 echo percpu >"$(wq timer2 queue)"
 for device in timer1 timer2; do echo 100 >"$(wq $device rate_hz)"; done

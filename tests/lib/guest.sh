@@ -61,7 +61,7 @@ run_files() {
 	# What patches code that runs on another CPU at that moment is beyond QEMU's threads.
 	if [ "$threads" = single ] && [ -z "$accel" ] && ! can_kvm; then accel=tcg,thread=single; fi
 	while [ $# -gt 0 ]; do
-		boot=$((boot + 1))
+		boot=${boot%.*}.$((${boot##*.} + 1))
 		err=$logs/boot-$boot.err
 		say "…       booting the $run_kernel kernel for $# $kind file$([ $# -eq 1 ] || echo s)${devices:+ with $devices}"
 		interrupted=
@@ -99,7 +99,8 @@ guest_ended() {
 	finish 125 "${test_interrupted_ms:-0}"
 	test_interrupted_ms=0
 }
-boot=0
+# A boot's logs are called by the job and its number in it.
+boot=0.0
 test_interrupted_ms=0
 
 # What must be the same for tests that share a boot.
@@ -116,8 +117,9 @@ not_here() {
 	say "skipped $1: only for the kernels $2"
 }
 
-# Guest tests, those with the same needs in one boot.
-run_guest() {
+# Guest tests, those with the same needs in one boot, but not so many that the boot is the last to end.
+most_files=7
+guest_jobs() {
 	local files=("$@") file need other group kernels
 	local -A taken=()
 	run_kernel=$LAB_KERNEL
@@ -126,7 +128,7 @@ run_guest() {
 		need=$(needs_of "$file")
 		group=()
 		for other in "${files[@]}"; do
-			[ -z "${taken[$other]:-}" ] || continue
+			[ -z "${taken[$other]:-}" ] && [ ${#group[@]} -lt $most_files ] || continue
 			[ "$(needs_of "$other")" = "$need" ] || continue
 			taken[$other]=1
 			kernels=$(header "$other" kernels)
@@ -135,7 +137,7 @@ run_guest() {
 			*) not_here "guest/$(basename "$other" .sh)" "$kernels" ;;
 			esac
 		done
-		[ ${#group[@]} -eq 0 ] || run_files guest "$need" run-tests "${group[@]}"
+		[ ${#group[@]} -eq 0 ] || job run_files guest "$need" run-tests "${group[@]}"
 	done
 }
 
