@@ -15,6 +15,7 @@ on_exit give "$rng0"
 unload
 
 rounds=200
+expedite
 failed=0
 module=/lib/modules/$(uname -r)/updates/$driver.ko
 modprobe irqkit

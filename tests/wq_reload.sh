@@ -9,6 +9,7 @@
 plan 8
 
 rounds=200
+expedite
 queues=(percpu unbound freezable mem_reclaim highpri cpu_intensive power_efficient sysfs max_active ordered
 	bh bh_highpri system_percpu system_highpri system_long system_dfl system_dfl_long system_freezable
 	system_power_efficient system_freezable_pwr_efficient system_bh system_bh_highpri)

@@ -15,6 +15,7 @@
 #   hist_count DEVICE PATH WHICH  the line `count` of a histogram
 #   driver_log           the driver's and irqkit's lines in the kernel's log since mark_log
 #   sound DEVICE...      two tests a device: the books balance, nothing out of place
+#   expedite             grace periods are short from now on: loading and unloading is half waiting for them
 
 # shellcheck source=scripts/guest/ktap.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/guest/ktap.sh"
@@ -91,6 +92,11 @@ sound() {
 		check "$device: the books balance" wait_for 20 at_rest "$device"
 		check "$device: no run in the wrong context, none beside itself" never_out_of_place "$device"
 	done
+}
+
+expedite() {
+	on_exit sh -c "echo $(cat /sys/kernel/rcu_expedited) >/sys/kernel/rcu_expedited"
+	echo 1 >/sys/kernel/rcu_expedited
 }
 
 [ -d /sys/kernel/debug/tracing ] || mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null || :
