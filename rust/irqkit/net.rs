@@ -32,15 +32,18 @@ compile_error!("the locks of transmit queues are none without CONFIG_SMP");
 
 mod budget;
 mod builder;
+mod chain;
 mod claim;
 mod device;
 mod features;
+mod frag;
 mod mapped;
 mod napi;
 mod offload;
 mod ops;
 mod page_pool;
 mod poll;
+mod shape;
 mod skb;
 mod stats;
 mod tx;
@@ -53,8 +56,13 @@ pub use builder::{
     Builder,
     Registration, //
 };
+pub use chain::PoolChain;
 pub use device::Device;
 pub use features::Features;
+pub use frag::{
+    PoolFrag,
+    Received, //
+};
 pub use mapped::{
     MappedSkb,
     Unmapped, //
@@ -79,11 +87,9 @@ pub use ops::{
 };
 pub use page_pool::{
     PagePool,
-    PoolFrag,
-    PoolStats,
-    Received,
-    Shape, //
+    PoolStats, //
 };
+pub use shape::Shape;
 pub use skb::{
     Reason,
     SkBuff,

@@ -58,6 +58,16 @@ const NEEDS_CSUM: u8 = 1;
 /// `VIRTIO_NET_HDR_GSO_ECN`.
 const ECN: u8 = 0x80;
 
+/// Nothing to be done, as C says it.
+const NOTHING: raw::irqkit_offload = raw::irqkit_offload {
+    flags: 0,
+    gso_type: 0,
+    hdr_len: 0,
+    gso_size: 0,
+    csum_start: 0,
+    csum_offset: 0,
+};
+
 impl GsoKind {
     /// Returns what it is in `struct virtio_net_hdr`, which the kernel takes for others as well.
     const fn number(self) -> u8 {
@@ -95,7 +105,7 @@ impl SkBuff {
             return Ok(());
         }
 
-        let mut all = raw::irqkit_offload::default();
+        let mut all = NOTHING;
         if let Some(checksum) = offload.checksum {
             all.flags = NEEDS_CSUM;
             all.csum_start = checksum.start;
@@ -123,7 +133,7 @@ impl SkBuff {
             return Ok(Offload::default());
         }
 
-        let mut all = raw::irqkit_offload::default();
+        let mut all = NOTHING;
         // SAFETY: The packet is ours, by the type invariants.
         to_result(unsafe { raw::skb_offload(self.as_raw(), &mut all) })?;
 

@@ -21,120 +21,30 @@ use kernel::{
     sync::{
         atomic::{
             Acquire,
-            Atomic,
-            Release, //
+            Atomic, //
         },
         Arc, //
     }, //
 };
 
 use super::{
-    budget::Budget,
     device::Device,
+    frag::PoolFrag,
     napi::{
         self,
         Core,
         InNapi, //
     },
-    skb::SkBuff, //
+    shape::Shape, //
 };
-use crate::{
-    dma::Addressing,
-    virtio::ring::chain::{
-        Buffer,
-        Segment, //
-    }, //
-};
-
-/// What a page is at most cut into.
-const PAGE: u32 = raw::irqkit_net_layout_IRQKIT_PAGE_SIZE as u32;
-
-/// What a packet that is built around memory takes of it at the end.
-const TAIL: u32 = raw::irqkit_net_layout_IRQKIT_SKB_TAIL as u32;
-
-/// What fragments are aligned to.
-const ALIGN: u32 = raw::irqkit_net_layout_IRQKIT_CACHE_BYTES as u32;
-
-/// What memory is to be like.
-///
-/// # Invariants
-///
-/// `headroom + len + tail <= size <= PAGE`, and `len` is not 0.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Shape {
-    headroom: u32,
-    len: u32,
-    tail: u32,
-    size: u32,
-}
-
-impl Shape {
-    /// The largest `len` of memory that a packet can be built around behind so much headroom.
-    pub const fn most(headroom: u32) -> u32 {
-        (PAGE - TAIL).saturating_sub(headroom)
-    }
-
-    /// As [`Shape::packet`], with the largest `len`.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` if there is no room behind so much headroom.
-    pub const fn largest(headroom: u32) -> Result<Self> {
-        Self::packet(headroom, Self::most(headroom))
-    }
-
-    /// Memory of which the device gets `len` bytes, behind `headroom` bytes, and around which a packet
-    /// can be built: [`Received::into_skb`].
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` if `len` is 0, or all of that is more than a page.
-    pub const fn packet(headroom: u32, len: u32) -> Result<Self> {
-        Self::new(headroom, len, TAIL)
-    }
-
-    /// Memory of which the device gets `len` bytes, and that becomes fragments of packets.
-    ///
-    /// # Errors
-    ///
-    /// As [`Shape::packet`].
-    pub const fn fragment(len: u32) -> Result<Self> {
-        Self::new(0, len, 0)
-    }
-
-    const fn new(headroom: u32, len: u32, tail: u32) -> Result<Self> {
-        if len == 0 || len > PAGE || headroom > PAGE {
-            return Err(EINVAL);
-        }
-        let size = (headroom + len).next_multiple_of(ALIGN) + tail;
-        if size > PAGE {
-            return Err(EINVAL);
-        }
-        Ok(Self {
-            headroom,
-            len,
-            tail,
-            size,
-        })
-    }
-
-    /// Returns how many bytes the device gets.
-    pub const fn len(&self) -> u32 {
-        self.len
-    }
-
-    /// Returns false: the device gets something.
-    pub const fn is_empty(&self) -> bool {
-        false
-    }
-}
+use crate::dma::Addressing;
 
 /// What the pool and its fragments have in common.
-struct Shared {
-    pool: NonNull<bindings::page_pool>,
-    mapped: bool,
+pub(super) struct Shared {
+    pub(super) pool: NonNull<bindings::page_pool>,
+    pub(super) mapped: bool,
     /// How many fragments were dropped.
-    dropped: Atomic<u64>,
+    pub(super) dropped: Atomic<u64>,
 }
 
 /// The memory of a receive queue.
@@ -230,7 +140,7 @@ impl PagePool {
             None => self.link(at),
         }
 
-        let mut size = shape.size;
+        let mut size = shape.size();
         let mut address = 0;
         // SAFETY: By the type invariants it is a page pool, which nobody else allocates from, since
         // this is borrowed for writing; that its instance runs elsewhere `at` excludes.
@@ -245,14 +155,8 @@ impl PagePool {
         let start = NonNull::new(start.cast())?;
 
         self.given += 1;
-        // INVARIANT: It was just allocated, of that size or more, and counted.
-        Some(PoolFrag {
-            start,
-            address,
-            size,
-            shape,
-            shared: NonNull::from(&**self.shared),
-        })
+        // SAFETY: It was just allocated, of that size or more, and counted.
+        Some(unsafe { PoolFrag::new(start, address, size, shape, NonNull::from(&**self.shared)) })
     }
 
     /// Makes it the pool of the instance, if that is known to be disabled.
@@ -268,10 +172,16 @@ impl PagePool {
         self.linked = Some(core.clone());
     }
 
-    /// Returns whether `frag` is one of this pool.
+    /// Returns what its fragments have of it.
     #[inline]
-    fn owns(&self, frag: &PoolFrag) -> bool {
-        core::ptr::eq(&**self.shared, frag.shared.as_ptr())
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// A fragment became a packet's.
+    #[inline]
+    pub(super) fn handed_on(&mut self) {
+        self.given -= 1;
     }
 
     /// Returns how the pool fared. Any context.
@@ -343,284 +253,5 @@ impl Drop for PagePool {
             // What it refers to must not go either.
             core::mem::forget(self.linked.take());
         }
-    }
-}
-
-/// Memory of a [`PagePool`] that a device may write to.
-///
-/// Dropped in task context or softirqs, it goes back to the pool.
-///
-/// # Invariants
-///
-/// - `start` points to `size` bytes, at least `shape.size`, of which this is the owner, that the device
-///   sees at `address`.
-/// - `shared` is that of the pool that it is from, which has counted it, and so is valid.
-pub struct PoolFrag {
-    start: NonNull<u8>,
-    address: u64,
-    size: u32,
-    shape: Shape,
-    shared: NonNull<Shared>,
-}
-
-// SAFETY: It owns its memory, which is no CPU's or task's.
-unsafe impl Send for PoolFrag {}
-
-// SAFETY: By shared reference it is only read.
-unsafe impl Sync for PoolFrag {}
-
-impl PoolFrag {
-    /// Returns how many bytes the device may write.
-    #[allow(clippy::len_without_is_empty)]
-    #[inline]
-    pub fn len(&self) -> u32 {
-        self.shape.len
-    }
-
-    #[inline]
-    fn shared(&self) -> &Shared {
-        // SAFETY: By the type invariants it is valid.
-        unsafe { self.shared.as_ref() }
-    }
-
-    /// Returns where what the device writes begins.
-    #[inline]
-    fn data(&self) -> *mut u8 {
-        self.start
-            .as_ptr()
-            .wrapping_add(self.shape.headroom as usize)
-    }
-
-    /// The device has written so many bytes, and is done with it. Task context or softirqs.
-    #[inline]
-    pub fn received(self, written: u32) -> Received {
-        let len = written.min(self.len());
-
-        if self.shared().mapped && len != 0 {
-            // SAFETY: By the type invariants it is memory of that pool, which maps it.
-            unsafe {
-                raw::page_pool_sync(self.shared().pool.as_ptr(), self.data().cast(), len);
-            }
-        }
-        // INVARIANT: It is not more than there is.
-        Received { frag: self, len }
-    }
-
-    /// Takes the memory out, for a packet of `pool`.
-    #[inline]
-    fn into_start(self, pool: &mut PagePool) -> NonNull<u8> {
-        pool.given -= 1;
-        ManuallyDrop::new(self).start
-    }
-}
-
-impl Drop for PoolFrag {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: By the type invariants it is memory of that pool, and it is not used after this.
-        unsafe {
-            raw::page_pool_free(self.shared().pool.as_ptr(), self.start.as_ptr().cast());
-        }
-        // After this, what is shared may be gone.
-        self.shared().dropped.fetch_add(1, Release);
-    }
-}
-
-// SAFETY: The segment is memory that the value owns, which stays where it is, is mapped for the device
-// until the pool is destroyed, which is not before the value was dropped, and to which no references
-// exist.
-unsafe impl Buffer for PoolFrag {
-    #[inline]
-    fn readable(&self) -> impl ExactSizeIterator<Item = Segment> {
-        None.into_iter()
-    }
-
-    #[inline]
-    fn writable(&self) -> impl ExactSizeIterator<Item = Segment> {
-        Some(Segment {
-            address: self.address + u64::from(self.shape.headroom),
-            len: self.shape.len,
-        })
-        .into_iter()
-    }
-}
-
-/// Memory that a device has written.
-///
-/// What is in it is copied out, or becomes part of a packet: a device that does not keep to the rules
-/// may still write there. Dropped in task context or softirqs, it goes back to the pool.
-///
-/// # Invariants
-///
-/// The first `len` bytes of what the device may write the CPU can read.
-pub struct Received {
-    frag: PoolFrag,
-    len: u32,
-}
-
-impl Received {
-    /// Returns how many bytes the device has written.
-    #[inline]
-    pub fn len(&self) -> u32 {
-        self.len
-    }
-
-    /// Returns whether that is nothing.
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Returns how much memory a packet takes that has all or part of it.
-    #[inline]
-    pub fn truesize(&self) -> u32 {
-        self.frag.size
-    }
-
-    /// Returns where `len` bytes at `offset` are, if they were written.
-    #[inline]
-    fn at(&self, offset: u32, len: u32) -> Result<*mut u8> {
-        match offset.checked_add(len) {
-            Some(end) if end <= self.len => Ok(self.frag.data().wrapping_add(offset as usize)),
-            _ => Err(EINVAL),
-        }
-    }
-
-    /// Copies what is at `offset` to `to`.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` if the device has not written all of that.
-    #[inline]
-    pub fn read(&self, offset: u32, to: &mut [u8]) -> Result {
-        let from = self.at(offset, to.len().try_into()?)?;
-
-        // As for any memory of a device's, `memcpy()` of the kernel's own: the compiler may assume
-        // nothing of the content.
-        //
-        // SAFETY: By the type invariants and the check above it is valid for so many bytes.
-        unsafe { bindings::memcpy(to.as_mut_ptr().cast(), from.cast(), to.len()) };
-        Ok(())
-    }
-
-    /// Copies `len` bytes at `offset` to the end of `skb`, for packets that are short.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` if the device has not written all of that; else as [`SkBuff::put`].
-    #[inline]
-    pub fn copy_to(&self, skb: &mut SkBuff, offset: u32, len: u32) -> Result {
-        let from = self.at(offset, len)?;
-
-        skb.put_with(len as usize, |to| {
-            // SAFETY: `to` is valid for so many bytes, and by the type invariants and the check above
-            // `from` is.
-            unsafe { bindings::memcpy(to.cast(), from.cast(), len as usize) };
-        })
-    }
-
-    /// Gives the memory to the device again, after all of it was copied.
-    #[inline]
-    pub fn reuse(self) -> PoolFrag {
-        if self.frag.shared().mapped && self.len != 0 {
-            // SAFETY: By the type invariants it is memory of that pool, which maps it.
-            unsafe {
-                raw::page_pool_sync_back(
-                    self.frag.shared().pool.as_ptr(),
-                    self.frag.data().cast(),
-                    self.len,
-                );
-            }
-        }
-        self.frag
-    }
-
-    /// Builds a packet around the `len` bytes at `offset`.
-    ///
-    /// Stands for `napi_build_skb()` and `skb_mark_for_recycle()`.
-    ///
-    /// # Errors
-    ///
-    /// With the memory, if the device has not written all of that, it is not of a shape for that, it is
-    /// not from `pool`, or there is no memory for the packet's own structure.
-    #[inline]
-    pub fn into_skb(
-        self,
-        pool: &mut PagePool,
-        _budget: &Budget<'_>,
-        offset: u32,
-        len: u32,
-    ) -> Result<SkBuff, Self> {
-        if self.frag.shape.tail == 0 || !pool.owns(&self.frag) || self.at(offset, len).is_err() {
-            return Err(self);
-        }
-
-        let shape = self.frag.shape;
-        let size = self.frag.size;
-        // SAFETY: The memory is ours, of that size, and has the room at its end that it takes; the
-        // budget is one of a poll that goes on, with softirqs off.
-        let skb = unsafe { raw::napi_build_skb(self.frag.start.as_ptr().cast(), size) };
-        if skb.is_null() {
-            return Err(self);
-        }
-        // It is the packet's from here on.
-        let _ = self.frag.into_start(pool);
-        // SAFETY: It was just made, and is nobody else's; its memory is of a page pool.
-        let mut skb = unsafe {
-            raw::skb_mark_for_recycle(skb);
-            SkBuff::from_raw(skb)
-        };
-
-        // Neither can fail: the packet is empty, and has as much room.
-        let filled = skb
-            .reserve(shape.headroom + offset)
-            .and_then(|()| skb.put_with(len as usize, |_| ()));
-        debug_assert!(filled.is_ok());
-        Ok(skb)
-    }
-}
-
-impl SkBuff {
-    /// Adds the `len` bytes at `offset` of what a device has written to the end of the packet. They are
-    /// not copied; if they follow what is at its end already, they become one with it.
-    ///
-    /// Stands for `skb_add_rx_frag()` and `skb_coalesce_rx_frag()`.
-    ///
-    /// # Errors
-    ///
-    /// With the memory, if the device has not written all of that, or it is nothing; it is not from
-    /// `pool`; there is no memory for further fragments; or the memory of the packet is shared.
-    #[inline]
-    pub fn add_frag(
-        &mut self,
-        frag: Received,
-        pool: &mut PagePool,
-        offset: u32,
-        len: u32,
-    ) -> Result<(), Received> {
-        let Ok(data) = frag.at(offset, len) else {
-            return Err(frag);
-        };
-        if len == 0 || !pool.owns(&frag.frag) || self.is_shared() {
-            return Err(frag);
-        }
-
-        // SAFETY: The packet is ours; so is the memory, a fragment of that pool's page, and what was
-        // asked for is within.
-        let added = unsafe {
-            raw::skb_append_frag(
-                self.as_raw(),
-                pool.shared.pool.as_ptr(),
-                data.cast(),
-                len,
-                frag.frag.size,
-            )
-        };
-        if !added {
-            return Err(frag);
-        }
-        // It is the packet's from here on.
-        let _ = frag.frag.into_start(pool);
-        Ok(())
     }
 }

@@ -411,10 +411,7 @@ impl<H: Handler> Interrupts<H> {
                 for (number, pair) in pairs(links).enumerate() {
                     let name = CString::try_from_fmt(fmt!("pair{number}"))?;
                     let vector = SharedVector(Queues::new(pair, handler)?);
-                    vectors.push(
-                        desk.register(number + 1, Some(&name), vector)?,
-                        GFP_KERNEL,
-                    )?;
+                    vectors.push(desk.register(number + 1, Some(&name), vector)?, GFP_KERNEL)?;
                 }
                 Kinds::PerPair(config, vectors)
             }
