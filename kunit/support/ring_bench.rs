@@ -290,6 +290,7 @@ pub(crate) const CONFIG: Config = Config {
     index: 3,
     size: 16,
     event_idx: true,
+    in_order: false,
     indirect: 0,
     order: Order::Smp,
 };

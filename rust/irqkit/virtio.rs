@@ -9,6 +9,7 @@
 //! - [`buffer`]: what a virtqueue takes to the device and back.
 //! - [`features`]: what device and driver agree on.
 //! - [`queue`]: virtqueues: logic, shared memory and doorbell together.
+//! - [`rings`]: split or packed.
 //!
 //! The transport, PCI: a [`Device`] is found by `probe`, agrees on features and becomes a [`Setup`],
 //! in which its queues are made, and with its interrupts a [`Live`] one.
@@ -21,6 +22,7 @@ mod barrier;
 pub mod buffer;
 mod common;
 mod config;
+mod control;
 mod device;
 mod doorbell;
 pub mod features;
@@ -28,8 +30,10 @@ mod layout;
 mod live;
 pub mod queue;
 pub mod ring;
+pub mod rings;
 mod setup;
 mod shared;
+mod shared_packed;
 mod vectors;
 mod window;
 
@@ -42,6 +46,7 @@ pub use config::{
     Config as DeviceConfig,
     Fields, //
 };
+pub use control::Control;
 pub use device::{
     Device,
     State, //
@@ -58,7 +63,6 @@ pub use queue::{
     Order,
     Port,
     Queue,
-    SplitQueue,
     Stopped,
     RING_FEATURES, //
 };
@@ -68,11 +72,21 @@ pub use ring::{
         Buffer,
         Refused,
         Segment,
+        Segments,
         Used, //
     },
     layout::notification_data,
     poison::Poison,
     virtqueue::Virtqueue, //
+};
+pub use rings::{
+    PackedQueue,
+    PackedRings,
+    QueueOf,
+    Rings,
+    SplitQueue,
+    SplitRings,
+    PACKED_FEATURES, //
 };
 pub use setup::Setup;
 pub use vectors::{

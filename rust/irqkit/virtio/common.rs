@@ -47,7 +47,11 @@ mod reg {
     pub(super) const QUEUE_DESC: usize = 32;
     pub(super) const QUEUE_DRIVER: usize = 40;
     pub(super) const QUEUE_DEVICE: usize = 48;
+    pub(super) const QUEUE_RESET: usize = 58;
 }
+
+/// How long the common configuration must be for a queue to be reset on its own.
+pub(crate) const WITH_QUEUE_RESET: usize = reg::QUEUE_RESET + 2;
 
 /// How often a read of several registers begins anew because the generation changed meanwhile.
 pub(crate) const TRIES: u32 = 16;
@@ -124,6 +128,8 @@ pub(crate) enum Fault {
     Enabled(u16),
     /// The queue was to be put to use, and is not.
     Disabled(u16),
+    /// The queue did not finish its own reset in time.
+    QueueReset(u16),
     /// The queue did not take this size.
     Size(u16),
     /// There is no room for another vector.
@@ -144,6 +150,7 @@ impl fmt::Display for Fault {
             Self::NoQueue(index) => write!(f, "no queue {index}"),
             Self::Enabled(index) => write!(f, "queue {index} is in use already"),
             Self::Disabled(index) => write!(f, "queue {index} can't be put to use"),
+            Self::QueueReset(index) => write!(f, "reset of queue {index} not finished in time"),
             Self::Size(size) => write!(f, "a queue does not take the size {size}"),
             Self::Vector(vector) => write!(f, "no room for the interrupt vector {vector}"),
             Self::Unsteady => write!(f, "configuration changed during each of {TRIES} reads"),
@@ -319,7 +326,20 @@ impl<R: Registers> Common<R> {
         Ok(())
     }
 
-    /// Puts the queue to use, for good.
+    /// Begins the reset of a queue alone, with `VIRTIO_F_RING_RESET`: section 2.6.1.
+    pub(crate) fn begin_queue_reset(&self, index: u16) -> Result<(), Fault> {
+        self.select(index)?;
+        self.0.write16(reg::QUEUE_RESET, 1);
+        Ok(())
+    }
+
+    /// Returns whether the reset of a queue is done: the device neither is at it nor uses the queue.
+    pub(crate) fn is_queue_reset(&self, index: u16) -> Result<bool, Fault> {
+        self.select(index)?;
+        Ok(self.0.read16(reg::QUEUE_RESET) == 0 && self.0.read16(reg::QUEUE_ENABLE) == 0)
+    }
+
+    /// Puts the queue to use, until the device or the queue is reset.
     pub(crate) fn enable(&self, index: u16) -> Result<(), Fault> {
         self.select(index)?;
         self.0.write16(reg::QUEUE_ENABLE, 1);

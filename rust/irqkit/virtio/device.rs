@@ -273,6 +273,11 @@ impl Device {
         Common::new(self.windows.at(self.windows.layout().common()))
     }
 
+    /// Returns whether the device has the register by which a queue is reset alone.
+    pub(super) fn can_reset_queue(&self) -> bool {
+        self.windows.layout().common().len() >= common::WITH_QUEUE_RESET
+    }
+
     /// Returns where the device's own configuration is.
     pub(super) fn config_window(&self) -> Option<Window<'_>> {
         Some(self.windows.at(self.windows.layout().device()?))

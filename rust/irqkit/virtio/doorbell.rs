@@ -16,6 +16,7 @@ use kernel::{
 
 use super::{
     common::{
+        Fault,
         Place,
         Registers, //
     },
@@ -41,9 +42,17 @@ pub(super) struct Link {
     bell: Area,
     /// Whether a notification tells more than the queue's number.
     wide: bool,
-    /// The session in which the device knows the queue.
+    /// The session in which the device knows the queue, or [`RELEASED`].
     session: Atomic<u64>,
+    /// The vector of its interrupts, or [`NO_VECTOR`].
+    vector: Atomic<u32>,
 }
+
+/// No session: the queue was reset on its own, and the device does not know it.
+const RELEASED: u64 = u64::MAX;
+
+/// No vector (`VIRTIO_MSI_NO_VECTOR`).
+const NO_VECTOR: u32 = 0xffff;
 
 impl Link {
     /// Finds the doorbell of a queue, in a session.
@@ -78,6 +87,7 @@ impl Link {
             bell,
             wide,
             session: Atomic::new(session),
+            vector: Atomic::new(NO_VECTOR),
         };
         Ok(Arc::new(link, GFP_KERNEL)?)
     }
@@ -97,23 +107,94 @@ impl Link {
         self.session.load(Relaxed)
     }
 
+    /// Returns whether the queue was reset on its own, and the device was not told of it since.
+    pub(super) fn is_released(&self) -> bool {
+        self.session() == RELEASED
+    }
+
+    /// Notes the vector that the queue was given.
+    pub(super) fn set_vector(&self, vector: u16) {
+        self.vector.store(vector.into(), Relaxed);
+    }
+
+    /// Returns the vector that the queue was given, if it was.
+    pub(super) fn vector(&self) -> Option<u16> {
+        let vector = self.vector.load(Relaxed);
+
+        u16::try_from(vector).ok().filter(|_| vector != NO_VECTOR)
+    }
+
     /// Tells the device where its queue is, in `session`.
     pub(super) fn renew<B, R>(&self, session: u64, queue: &Queue<B, Doorbell, R>) -> Result
     where
         B: Buffer + Send + 'static,
         R: Virtqueue<B>,
     {
-        let addresses = queue.addresses();
-        let place = Place {
-            size: queue.size(),
-            descriptors: addresses.descriptors,
-            driver: addresses.driver,
-            device: addresses.device,
-        };
+        let place = place(queue);
 
-        self.device.place(session, self.index, &place)?;
+        // From now on only a reset of the device proves that it does not know the queue.
         self.session.store(session, Relaxed);
-        Ok(())
+        self.device
+            .program(session, |common| common.place(self.index, &place))
+    }
+
+    /// Asks the device, in `session`, to reset the queue alone.
+    pub(super) fn begin_reset(&self, session: u64) -> Result {
+        self.device
+            .program(session, |common| common.begin_queue_reset(self.index))
+    }
+
+    /// Releases the queue if the device has finished what [`Link::begin_reset`] began, and returns
+    /// whether it has.
+    pub(super) fn end_reset(&self, session: u64) -> Result<bool> {
+        self.device.program(session, |common| {
+            let done = common.is_queue_reset(self.index)?;
+
+            // Nobody tells the device of the queue again before it is released, and that takes the
+            // lock which is held here.
+            if done {
+                self.session.store(RELEASED, Relaxed);
+            }
+            Ok(done)
+        })
+    }
+
+    /// Tells the device of a queue that was released, in `session`, and puts it to use.
+    pub(super) fn enable<B, R>(&self, session: u64, queue: &Queue<B, Doorbell, R>) -> Result
+    where
+        B: Buffer + Send + 'static,
+        R: Virtqueue<B>,
+    {
+        let place = place(queue);
+
+        self.device.program(session, |common| {
+            if !self.is_released() {
+                return Err(Fault::Enabled(self.index));
+            }
+            // As in `renew`.
+            self.session.store(session, Relaxed);
+            common.place(self.index, &place)?;
+            if let Some(vector) = self.vector() {
+                common.set_queue_vector(self.index, vector)?;
+            }
+            common.enable(self.index)
+        })
+    }
+}
+
+/// Returns where a queue is.
+fn place<B, R>(queue: &Queue<B, Doorbell, R>) -> Place
+where
+    B: Buffer + Send + 'static,
+    R: Virtqueue<B>,
+{
+    let addresses = queue.addresses();
+
+    Place {
+        size: queue.size(),
+        descriptors: addresses.descriptors,
+        driver: addresses.driver,
+        device: addresses.device,
     }
 }
 
@@ -135,6 +216,11 @@ impl Doorbell {
         Self(link)
     }
 
+    /// Returns whether the device knows the queue and may look at it. Any context.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.0.device.is_running(self.0.session())
+    }
+
     /// Returns what it knows of its queue.
     pub(super) fn link(&self) -> &Arc<Link> {
         &self.0
@@ -144,7 +230,9 @@ impl Doorbell {
 // SAFETY: `Device::stop` returns true only after a reset of the device was confirmed that ended the
 // session in which the device knows the queue, or it is gone for good. In another session the
 // device does not know the queue before `Link::renew`, for which `Resume::queue` takes a `&mut`
-// reference to it.
+// reference to it. A link is released only when the device has confirmed the reset of that queue,
+// and from then on only `Link::renew` and `Link::enable` tell the device of it; for the latter, too,
+// `Live::enable_queue` takes a `&mut` reference.
 unsafe impl Port for Doorbell {
     #[inline]
     fn notify(&self, index: u16, position: u16) {
@@ -162,6 +250,10 @@ unsafe impl Port for Doorbell {
     }
 
     fn stop(&self) -> bool {
-        self.0.device.stop(self.0.session())
+        self.is_stopped() || self.0.device.stop(self.0.session())
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.0.is_released()
     }
 }

@@ -14,6 +14,10 @@ use kernel::{
 };
 
 use super::{
+    control::{
+        Control,
+        Ring, //
+    },
     doorbell::{
         Doorbell,
         Link, //
@@ -50,6 +54,8 @@ pub struct Live<H: Handler> {
     _session: Devres<Session>,
     irqs: Interrupts<H>,
     queues: KVec<Arc<Link>>,
+    /// The queues without interrupts.
+    silent: KVec<Arc<Link>>,
     features: Features,
     device: Arc<Device>,
     handler: Arc<H>,
@@ -60,6 +66,7 @@ impl<H: Handler> Live<H> {
         session: Devres<Session>,
         irqs: Interrupts<H>,
         queues: KVec<Arc<Link>>,
+        silent: KVec<Arc<Link>>,
         features: Features,
         device: Arc<Device>,
         handler: Arc<H>,
@@ -68,6 +75,7 @@ impl<H: Handler> Live<H> {
             _session: session,
             irqs,
             queues,
+            silent,
             features,
             device,
             handler,
@@ -104,6 +112,67 @@ impl<H: Handler> Live<H> {
     /// Returns the line on which changes of the configuration arrive.
     pub fn config_line(&self) -> &Arc<Line> {
         self.irqs.config_line()
+    }
+
+    /// Returns the queues, those without interrupts last.
+    fn all(&self) -> impl Iterator<Item = &Arc<Link>> {
+        Iterator::chain(self.queues.iter(), &self.silent)
+    }
+
+    /// Has the device reset queue `index` alone, and waits until it has, at most a second. May sleep.
+    ///
+    /// From then on the queue's notifications do nothing, and [`Queue::stopped`] has its buffers. It
+    /// may be in use meanwhile; what was added after the reset comes back that way, too. When it was
+    /// restarted, [`Live::enable_queue`] puts it to use again.
+    ///
+    /// If it was reset already, nothing happens.
+    ///
+    /// C: `virtqueue_disable_and_recycle()`. Virtio 1.2, section 2.6.1.
+    ///
+    /// # Errors
+    ///
+    /// - [`EOPNOTSUPP`] if [`Features::RING_RESET`] was not agreed on, or the device has no register
+    ///   for it;
+    /// - [`ENOENT`] if there is no such queue;
+    /// - [`ETIMEDOUT`] if the device has not done it in time: what helps is a reset of all of it,
+    ///   [`Live::suspend`] and [`Live::resume`];
+    /// - [`ENODEV`] if the device is gone, or not at work.
+    pub fn reset_queue(&self, task: Task<'_>, index: u16) -> Result {
+        if !self.features.contains(Features::RING_RESET) || !self.device.can_reset_queue() {
+            return Err(EOPNOTSUPP);
+        }
+        let link = self
+            .all()
+            .find(|link| link.index() == index)
+            .ok_or(ENOENT)?;
+
+        self.device.reset_queue(task, link)
+    }
+
+    /// Puts a queue to use again that was reset alone, and restarted since: tells the device where it
+    /// is, of its vector, and to look at it. Any context.
+    ///
+    /// The device may need a kick for what was added already.
+    ///
+    /// C: `virtqueue_enable_after_reset()`.
+    ///
+    /// # Errors
+    ///
+    /// - [`EINVAL`] if it is not one that the device was started with, or was not restarted;
+    /// - [`EBUSY`] if it was not reset;
+    /// - [`EIO`], [`ENOSPC`] if the device does not take it: then only a reset of the device helps;
+    /// - [`ENODEV`] if the device is gone, or not at work.
+    pub fn enable_queue<B, R>(&self, queue: &mut Queue<B, Doorbell, R>) -> Result
+    where
+        B: Buffer + Send + 'static,
+        R: Virtqueue<B>,
+    {
+        let link = queue.port().link();
+
+        if !self.all().any(|known| Arc::ptr_eq(known, link)) || !queue.is_fresh() {
+            return Err(EINVAL);
+        }
+        link.enable(self.device.working_session()?, queue)
     }
 
     /// Resets the device, for a time: interrupts stay registered and queues keep their memory. May
@@ -158,16 +227,26 @@ impl<H: Handler> Resume<'_, H> {
         R: Virtqueue<B>,
     {
         let link = queue.port().link();
-        let ours = self
-            .live
-            .queues
-            .iter()
-            .any(|known| Arc::ptr_eq(known, link));
+        let ours = self.live.all().any(|known| Arc::ptr_eq(known, link));
 
         if !ours || !queue.is_fresh() {
             return Err(EINVAL);
         }
         link.renew(self.number, queue)
+    }
+
+    /// Hands over the queue for commands of the device. What it was waiting for is given up. May
+    /// sleep.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Resume::queue`].
+    pub fn control(&self, control: &mut Control) -> Result {
+        control.restart()?;
+        match control.ring() {
+            Ring::Split(queue) => self.queue(queue),
+            Ring::Packed(queue) => self.queue(queue),
+        }
     }
 
     /// Sets the device to work, with all its queues. May sleep.
@@ -184,7 +263,7 @@ impl<H: Handler> Resume<'_, H> {
 
         live.device.in_session(self.number, || {
             live.irqs.assign(&live.device, &live.queues)?;
-            enable(&live.device, self.number, &live.queues)
+            enable(&live.device, self.number, live.all())
         })?;
         self.started = true;
         Ok(())

@@ -18,10 +18,7 @@ use core::{
 use kernel::{
     device::Device,
     prelude::*,
-    sync::{
-        aref::ARef,
-        Arc, //
-    }, //
+    sync::aref::ARef, //
 };
 
 use super::{
@@ -33,20 +30,17 @@ use super::{
             Refused,
             Used, //
         },
-        layout::Layout,
         poison::Poison,
-        slot::Slot,
-        split::Split,
         virtqueue::Virtqueue, //
-    },
-    shared::Shared, //
+    }, //
 };
-use crate::dma::Pool;
 
-/// The features of virtqueues that [`SplitQueue`] can make use of. A driver asks for them, beside
-/// those of its device.
+/// The features of virtqueues that every queue can make use of. A driver asks for them, beside those
+/// of its device.
 pub const RING_FEATURES: Features = Features::RING_INDIRECT_DESC
     .with(Features::RING_EVENT_IDX)
+    .with(Features::IN_ORDER)
+    .with(Features::RING_RESET)
     .with(Features::NOTIFICATION_DATA)
     .with(Features::ORDER_PLATFORM)
     .with(Features::ACCESS_PLATFORM)
@@ -56,7 +50,7 @@ pub const RING_FEATURES: Features = Features::RING_INDIRECT_DESC
 ///
 /// # Safety
 ///
-/// When [`Port::stop`] has returned true, the device reads and writes nothing of the queue, neither
+/// When [`Port::stop`] or [`Port::is_stopped`] has returned true, the device reads and writes nothing of the queue, neither
 /// its rings nor the buffers in it, until it is told of the queue's addresses again. That takes a
 /// `&mut` reference to the queue, and is done in this crate alone.
 pub unsafe trait Port: Send + 'static {
@@ -71,6 +65,12 @@ pub unsafe trait Port: Send + 'static {
     /// May be called any number of times, by any queue, at any time; waits for a bounded time. Task
     /// context; may sleep.
     fn stop(&self) -> bool;
+
+    /// Returns whether the device is known to use the queue no longer, as after [`Port::stop`], but
+    /// does nothing about it. Any context.
+    fn is_stopped(&self) -> bool {
+        false
+    }
 }
 
 /// How accesses to memory that a device shares are ordered.
@@ -87,10 +87,12 @@ pub enum Order {
 pub struct Config {
     /// Its number.
     pub index: u16,
-    /// How many descriptors it has: a power of two, up to 32768.
+    /// How many descriptors it has: up to 32768, and if it is a split queue a power of two.
     pub size: u16,
     /// Whether `VIRTIO_F_EVENT_IDX` was negotiated.
     pub event_idx: bool,
+    /// Whether `VIRTIO_F_IN_ORDER` was negotiated.
+    pub in_order: bool,
     /// If `VIRTIO_F_INDIRECT_DESC` was negotiated, for up to how many segments of a buffer an
     /// indirect table is kept, one a descriptor; else, or for none, 0.
     pub indirect: u16,
@@ -101,11 +103,11 @@ pub struct Config {
 /// Where the parts of a queue are, as the device sees them: section 4.1.4.3.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Addresses {
-    /// `queue_desc`: the descriptor table.
+    /// `queue_desc`: the descriptor table, or the ring of a packed queue.
     pub descriptors: u64,
-    /// `queue_driver`: the available ring.
+    /// `queue_driver`: the available ring, or the driver's event suppression structure.
     pub driver: u64,
-    /// `queue_device`: the used ring.
+    /// `queue_device`: the used ring, or the device's event suppression structure.
     pub device: u64,
 }
 
@@ -133,51 +135,32 @@ where
     _buffers: PhantomData<B>,
 }
 
-/// A split virtqueue.
-pub type SplitQueue<B, P> = Queue<B, P, Split<Shared, KVVec<Slot<B>>>>;
-
-impl<B, P> SplitQueue<B, P>
-where
-    B: Buffer + Send + 'static,
-    P: Port,
-{
-    /// Makes a split virtqueue in memory of `pool`, which the device is not told of yet. It is live:
-    /// buffers may be added before the device is. Task context; may sleep.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` if the size is 0, not a power of two, or above 32768; `ENODEV` if the device is no
-    /// longer bound; `ENOMEM`.
-    pub fn new(pool: &Arc<Pool>, config: &Config, port: P) -> Result<Self> {
-        let layout = Layout::new(config.size, config.indirect).ok_or(EINVAL)?;
-        let memory = Shared::new(pool, layout, config.order)?;
-        let addresses = memory.addresses();
-
-        let mut slots = KVVec::with_capacity(usize::from(layout.size()), GFP_KERNEL)?;
-        for _ in 0..layout.size() {
-            slots.push(Slot::new(), GFP_KERNEL)?;
-        }
-        let ring = Split::new(memory, slots, layout, config.event_idx).ok_or(EINVAL)?;
-
-        // INVARIANT: Nobody has it but we.
-        Ok(Self {
-            ring: ManuallyDrop::new(ring),
-            index: config.index,
-            reported: false,
-            addresses,
-            port,
-            device: pool.device().into(),
-            _buffers: PhantomData,
-        })
-    }
-}
-
 impl<B, P, R> Queue<B, P, R>
 where
     B: Buffer + Send + 'static,
     P: Port,
     R: Virtqueue<B>,
 {
+    /// Makes a queue of a live ring, which nobody else knows of.
+    pub(super) fn of(
+        ring: R,
+        addresses: Addresses,
+        device: &Device,
+        config: &Config,
+        port: P,
+    ) -> Self {
+        // INVARIANT: Nobody has it but we.
+        Self {
+            ring: ManuallyDrop::new(ring),
+            index: config.index,
+            reported: false,
+            addresses,
+            port,
+            device: device.into(),
+            _buffers: PhantomData,
+        }
+    }
+
     /// Returns its number.
     #[inline]
     pub fn index(&self) -> u16 {
@@ -326,6 +309,24 @@ where
         if !self.port.stop() {
             return Err(EBUSY);
         }
+        // INVARIANT: `port` just said so.
+        Ok(Stopped {
+            queue: self,
+            from: 0,
+        })
+    }
+
+    /// Makes the buffers available that the device did not return, if the device is known to have let
+    /// go of this queue: after [`Live::reset_queue`](super::Live::reset_queue). Any context.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if it is not; nothing has changed then.
+    pub fn stopped(&mut self) -> Result<Stopped<'_, B, P, R>> {
+        if !self.port.is_stopped() {
+            return Err(EBUSY);
+        }
+        self.ring.stop();
         // INVARIANT: `port` just said so.
         Ok(Stopped {
             queue: self,

@@ -17,13 +17,17 @@
 //! - [`slot`]: the driver's own books about descriptors.
 //! - [`virtqueue`]: what all kinds of virtqueues have in common.
 //! - [`split`]: the split virtqueue.
+//! - [`packed`]: the packed virtqueue, and [`packed_memory`] for it.
 //!
-//! Virtual I/O Device (VIRTIO) 1.2, sections 2.6 and 2.7.
+//! Virtual I/O Device (VIRTIO) 1.2, sections 2.6 to 2.8.
 
 pub mod chain;
 mod chain_writer;
 pub mod layout;
 pub mod memory;
+pub mod packed;
+pub mod packed_memory;
+mod packed_writer;
 pub mod poison;
 pub mod slot;
 pub mod split;

@@ -11,16 +11,26 @@ use kernel::{
 };
 
 use super::{
+    control::{
+        Control,
+        CONTROL_SIZE, //
+    },
     doorbell::{
         Doorbell,
         Link, //
     },
     queue::{
         Config,
-        Order,
-        SplitQueue, //
+        Order, //
     },
     ring::chain::Buffer,
+    rings::{
+        PackedRings,
+        QueueOf,
+        Rings,
+        SplitQueue,
+        SplitRings, //
+    },
     vectors::Interrupts,
     Device,
     Features,
@@ -53,6 +63,8 @@ impl Drop for Session {
 /// If it is dropped the device is reset. It is used and dropped in task context.
 pub struct Setup {
     queues: KVec<Arc<Link>>,
+    /// The queues without interrupts.
+    silent: KVec<Arc<Link>>,
     number: u64,
     features: Features,
     session: Session,
@@ -62,6 +74,7 @@ impl Setup {
     pub(super) fn new(device: Arc<Device>, number: u64, features: Features) -> Self {
         Self {
             queues: KVec::new(),
+            silent: KVec::new(),
             number,
             features,
             session: Session(device),
@@ -76,6 +89,11 @@ impl Setup {
     /// Returns what was agreed on.
     pub fn features(&self) -> Features {
         self.features
+    }
+
+    /// Returns whether queues are packed, else they are split.
+    pub fn is_packed(&self) -> bool {
+        self.features.contains(Features::RING_PACKED)
     }
 
     /// Returns the greatest size that a queue can have.
@@ -106,8 +124,8 @@ impl Setup {
     /// # Errors
     ///
     /// - [`ENOENT`] if there is no such queue, [`EBUSY`] if it was made already;
-    /// - [`EINVAL`] if `dev` is not the device's function, `max` is 0, or the device has the
-    ///   queue's doorbell out of place;
+    /// - [`EINVAL`] if `dev` is not the device's function, `max` is 0, queues are packed, or the
+    ///   device has the queue's doorbell out of place;
     /// - [`ENODEV`] if the device is gone, [`ENOMEM`].
     pub fn queue<B>(
         &mut self,
@@ -139,16 +157,88 @@ impl Setup {
     where
         B: Buffer + Send + 'static,
     {
-        if self.queues.iter().any(|link| link.index() == index) {
+        self.queue_of::<SplitRings, B>(dev, index, name, max, entries)
+    }
+
+    /// Makes a virtqueue as [`Setup::queue_with_tables`] does, with rings of kind `K`.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Setup::queue`]; [`EINVAL`], too, if that kind is not what was agreed on:
+    /// [`Setup::is_packed`].
+    pub fn queue_of<K, B>(
+        &mut self,
+        dev: &pci::Device<Bound>,
+        index: u16,
+        name: &CStr,
+        max: u16,
+        entries: u16,
+    ) -> Result<QueueOf<K, B>>
+    where
+        K: Rings,
+        B: Buffer + Send + 'static,
+    {
+        let (link, queue) = self.make::<K, B>(dev, index, name, max, entries)?;
+
+        self.queues.push(link, GFP_KERNEL)?;
+        Ok(queue)
+    }
+
+    /// Makes a queue for commands, of whichever kind of rings was agreed on. It has no interrupts.
+    ///
+    /// `room` is how many bytes the longest request has, and `answer` how many the longest answer.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Setup::queue`]; [`EINVAL`], too, if either is 0.
+    pub fn control(
+        &mut self,
+        dev: &pci::Device<Bound>,
+        index: u16,
+        name: &CStr,
+        room: usize,
+        answer: usize,
+    ) -> Result<Control> {
+        let pool = self.pool(dev)?;
+        let (link, control) = if self.is_packed() {
+            let (link, queue) = self.make::<PackedRings, _>(dev, index, name, CONTROL_SIZE, 0)?;
+            (link, Control::packed(queue, &pool, room, answer)?)
+        } else {
+            let (link, queue) = self.make::<SplitRings, _>(dev, index, name, CONTROL_SIZE, 0)?;
+            (link, Control::split(queue, &pool, room, answer)?)
+        };
+
+        self.silent.push(link, GFP_KERNEL)?;
+        Ok(control)
+    }
+
+    fn make<K, B>(
+        &self,
+        dev: &pci::Device<Bound>,
+        index: u16,
+        name: &CStr,
+        max: u16,
+        entries: u16,
+    ) -> Result<(Arc<Link>, QueueOf<K, B>)>
+    where
+        K: Rings,
+        B: Buffer + Send + 'static,
+    {
+        let mut known = Iterator::chain(self.queues.iter(), &self.silent);
+
+        if K::PACKED != self.is_packed() {
+            return Err(EINVAL);
+        }
+        if known.any(|link| link.index() == index) {
             return Err(EBUSY);
         }
         let has = |feature| self.features.contains(feature);
-        // The greatest power of two in both: some devices have other sizes for other queues.
-        let size = self.queue_size(index)?.min(max).checked_ilog2();
         let config = Config {
             index,
-            size: 1 << size.ok_or(EINVAL)?,
+            // Some devices have other sizes for other queues.
+            size: K::fit(self.queue_size(index)?.min(max)).ok_or(EINVAL)?,
             event_idx: has(Features::RING_EVENT_IDX),
+            in_order: has(Features::IN_ORDER),
             indirect: if has(Features::RING_INDIRECT_DESC) {
                 entries
             } else {
@@ -164,12 +254,10 @@ impl Setup {
 
         let device = self.device();
         let link = Link::new(device, self.number, self.features, index, name)?;
-        let queue = SplitQueue::new(&pool, &config, Doorbell::new(link.clone()))?;
+        let queue = K::queue(&pool, &config, Doorbell::new(link.clone()))?;
         // If it is not taken, the drop of the queue ends the session.
         link.renew(self.number, &queue)?;
-
-        self.queues.push(link, GFP_KERNEL)?;
-        Ok(queue)
+        Ok((link, queue))
     }
 
     fn check(&self, dev: &pci::Device<Bound>) -> Result {
@@ -208,6 +296,7 @@ impl Setup {
         self.check(dev)?;
         let Self {
             queues,
+            silent,
             number,
             features,
             session,
@@ -229,7 +318,8 @@ impl Setup {
             dev_err!(dev, "virtio: no interrupts ({})\n", error.to_errno());
         })?;
 
-        if let Err(error) = device.in_session(number, || enable(&device, number, &queues)) {
+        let all = || Iterator::chain(queues.iter(), &silent);
+        if let Err(error) = device.in_session(number, || enable(&device, number, all())) {
             // The device is silent before its interrupts go.
             drop(session);
             return Err(error);
@@ -238,12 +328,18 @@ impl Setup {
         // can't be made, it has ended by then.
         let session = Devres::new(dev.as_ref(), session)?;
 
-        Ok(Live::new(session, irqs, queues, features, device, handler))
+        Ok(Live::new(
+            session, irqs, queues, silent, features, device, handler,
+        ))
     }
 }
 
 /// Puts queues to use and the device to work. To be called in the session.
-pub(super) fn enable(device: &Device, session: u64, queues: &[Arc<Link>]) -> Result {
+pub(super) fn enable<'a>(
+    device: &Device,
+    session: u64,
+    queues: impl Iterator<Item = &'a Arc<Link>>,
+) -> Result {
     for link in queues {
         // It is not where the device believes it is.
         if link.session() != session {

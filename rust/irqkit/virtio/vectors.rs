@@ -445,7 +445,10 @@ impl<H: Handler> Interrupts<H> {
         }
         common.set_config_vector(0)?;
         for (number, link) in links.iter().enumerate() {
-            common.set_queue_vector(link.index(), vector(number)?)?;
+            let vector = vector(number)?;
+
+            common.set_queue_vector(link.index(), vector)?;
+            link.set_vector(vector);
         }
         Ok(())
     }

@@ -10,6 +10,12 @@ mod chain_writer;
 pub mod layout;
 #[path = "../../../rust/irqkit/virtio/ring/memory.rs"]
 pub mod memory;
+#[path = "../../../rust/irqkit/virtio/ring/packed.rs"]
+pub mod packed;
+#[path = "../../../rust/irqkit/virtio/ring/packed_memory.rs"]
+pub mod packed_memory;
+#[path = "../../../rust/irqkit/virtio/ring/packed_writer.rs"]
+mod packed_writer;
 #[path = "../../../rust/irqkit/virtio/ring/poison.rs"]
 pub mod poison;
 #[path = "../../../rust/irqkit/virtio/ring/slot.rs"]

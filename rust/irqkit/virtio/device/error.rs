@@ -35,7 +35,7 @@ impl From<common::Fault> for Error {
     fn from(fault: common::Fault) -> Self {
         match fault {
             common::Fault::Gone => ENODEV,
-            common::Fault::Reset(_) => ETIMEDOUT,
+            common::Fault::Reset(_) | common::Fault::QueueReset(_) => ETIMEDOUT,
             common::Fault::Lacks(_) | common::Fault::Refuses(_) => EOPNOTSUPP,
             common::Fault::NoQueue(_) => ENOENT,
             common::Fault::Enabled(_) => EBUSY,

@@ -17,9 +17,11 @@ use super::{
     super::{
         common::{
             self,
-            Health,
-            Place, //
+            Common,
+            Health, //
         },
+        doorbell::Link,
+        window::Window,
         Features,
         Setup, //
     },
@@ -264,16 +266,56 @@ impl Device {
             .with(|()| self.running.store(session, Relaxed));
     }
 
-    /// Tells the device where a queue is, if the session is open. Any context.
-    pub(in crate::virtio) fn place(&self, session: u64, index: u16, place: &Place) -> Result {
+    /// Tells the device of a queue, if the session is open, which it stays meanwhile. Any context;
+    /// `f` must not sleep, and comes alone.
+    pub(in crate::virtio) fn program<T>(
+        &self,
+        session: u64,
+        f: impl FnOnce(Common<Window<'_>>) -> Result<T, common::Fault>,
+    ) -> Result<T> {
         self.programming
             .with(|()| {
                 if !self.is_running(session) {
                     return Err(common::Fault::Gone);
                 }
-                self.common().place(index, place)
+                f(self.common())
             })
             .map_err(|fault| self.complain(fault))
+    }
+
+    /// Returns the session in which the device is at work. Any context.
+    pub(in crate::virtio) fn working_session(&self) -> Result<u64> {
+        let session = self.running.load(Relaxed);
+
+        // If another one began in between, the device is not at work in it, or no queue is known to
+        // be of it.
+        if session == 0 || !self.live.load(Relaxed) {
+            return Err(ENODEV);
+        }
+        Ok(session)
+    }
+
+    /// Has the device reset one queue, which it says when it has: virtio 1.2, section 2.6.1. May
+    /// sleep.
+    pub(in crate::virtio) fn reset_queue(&self, _task: Task<'_>, link: &Link) -> Result {
+        let inner = self.inner.lock();
+
+        if link.is_released() {
+            return Ok(());
+        }
+        let session = self.working_session()?;
+        if inner.phase != Phase::Open || inner.session != session || link.session() != session {
+            return Err(ENODEV);
+        }
+
+        link.begin_reset(session)?;
+        for _ in 0..RESET_TRIES {
+            if link.end_reset(session)? {
+                return Ok(());
+            }
+            fsleep(RESET_PAUSE);
+        }
+        Err(self.complain(common::Fault::QueueReset(link.index())))
     }
 
     /// Runs `f` if the session is open, and keeps it so meanwhile.

@@ -95,3 +95,75 @@ pub struct Used<B> {
     /// Never more than there is room in it; 0 if the device had nothing to write to.
     pub written: u32,
 }
+
+/// Up to `N` segments, for a buffer that keeps them until the queue asks.
+///
+/// # Invariants
+///
+/// `len` is at most `N`.
+#[derive(Clone, Copy, Debug)]
+pub struct Segments<const N: usize> {
+    list: [Segment; N],
+    len: usize,
+}
+
+impl<const N: usize> Segments<N> {
+    /// Returns none.
+    #[inline]
+    pub const fn new() -> Self {
+        const EMPTY: Segment = Segment { address: 0, len: 0 };
+
+        // INVARIANT: 0 is at most anything.
+        Self {
+            list: [EMPTY; N],
+            len: 0,
+        }
+    }
+
+    /// Adds a segment behind those that there are.
+    ///
+    /// # Errors
+    ///
+    /// [`AddError::TooManySegments`] if there are `N` already, [`AddError::EmptySegment`] if it is
+    /// empty.
+    #[inline]
+    pub fn push(&mut self, segment: Segment) -> Result<(), AddError> {
+        if segment.len == 0 {
+            return Err(AddError::EmptySegment);
+        }
+        let slot = self
+            .list
+            .get_mut(self.len)
+            .ok_or(AddError::TooManySegments)?;
+
+        *slot = segment;
+        // INVARIANT: It was less than `N`: there was a place for it.
+        self.len += 1;
+        Ok(())
+    }
+
+    /// Returns how many there are.
+    #[inline]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Returns whether there are none.
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Returns them, in order.
+    #[inline]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Segment> + '_ {
+        // By the type invariant that is as many as there are.
+        self.list.get(..self.len).unwrap_or(&[]).iter().copied()
+    }
+}
+
+impl<const N: usize> Default for Segments<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

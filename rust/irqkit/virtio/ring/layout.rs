@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The sizes of the parts of a split virtqueue: section 2.7.
+//! The sizes of the parts of a virtqueue: sections 2.7 and 2.8.
 //!
 //! The three parts are apart: the device is told of each by its own address (section 4.1.4.3). So
 //! none has to be larger than it is, and what the device writes is on no page with what it only
@@ -8,7 +8,7 @@
 
 use super::memory::DESCRIPTOR_SIZE;
 
-/// The largest size of a split virtqueue: section 2.7.
+/// The largest size of a virtqueue of either kind: sections 2.7 and 2.8.10.1.
 pub const MAX_SIZE: u16 = 1 << 15;
 
 /// The alignment that the device may expect of the descriptor table; the other two parts need less.
@@ -17,7 +17,7 @@ pub const ALIGNMENT: usize = 16;
 /// Where the entries of the available and the used ring begin.
 pub const RING_OFFSET: usize = 4;
 
-/// The sizes of a queue.
+/// The sizes of a split queue.
 ///
 /// # Invariants
 ///
@@ -81,6 +81,60 @@ impl Layout {
     /// Returns the bytes of all indirect tables.
     pub const fn tables_bytes(&self) -> usize {
         self.table_bytes() * self.size as usize
+    }
+}
+
+/// The bytes of an event suppression structure: section 2.8.14.
+pub const EVENT_BYTES: usize = 4;
+
+/// The sizes of a packed queue.
+///
+/// # Invariants
+///
+/// `size` is not 0, and at most [`MAX_SIZE`]. `table` is at most `size`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PackedLayout {
+    size: u16,
+    table: u16,
+}
+
+impl PackedLayout {
+    /// Returns the layout of a queue of `size` descriptors, with an indirect table of `table`
+    /// descriptors for each buffer in it; none, if `table` is 0.
+    ///
+    /// [`None`] if `size` is 0 or above [`MAX_SIZE`]; it need not be a power of two.
+    pub const fn new(size: u16, table: u16) -> Option<Self> {
+        if size == 0 || size > MAX_SIZE {
+            return None;
+        }
+
+        // INVARIANT: Just checked; and the smaller of the two.
+        Some(Self {
+            size,
+            table: if table < size { table } else { size },
+        })
+    }
+
+    /// Returns the number of descriptors.
+    pub const fn size(&self) -> u16 {
+        self.size
+    }
+
+    /// Returns the number of descriptors of an indirect table.
+    pub const fn table(&self) -> u16 {
+        self.table
+    }
+
+    /// Returns the bytes of the descriptor ring.
+    pub const fn descriptor_bytes(&self) -> usize {
+        // CAST: No loss, on any architecture.
+        DESCRIPTOR_SIZE as usize * self.size as usize
+    }
+
+    /// Returns the bytes of all indirect tables.
+    pub const fn tables_bytes(&self) -> usize {
+        // CAST: As above.
+        DESCRIPTOR_SIZE as usize * self.table as usize * self.size as usize
     }
 }
 

@@ -41,6 +41,16 @@ pub enum Poison {
         /// For how many there was room.
         limit: u32,
     },
+    /// The device, which agreed to use buffers in order, returned one before those that it was given
+    /// earlier.
+    OutOfOrder {
+        /// The head of the buffer.
+        id: u16,
+        /// How many earlier ones it has.
+        earlier: u16,
+        /// How many buffers it says it has used.
+        ready: u16,
+    },
     /// Nothing is wrong with the ring, but the device has failed, or is gone.
     DeviceFailed,
 }
@@ -53,6 +63,7 @@ impl Poison {
             Self::IdOutOfRange { .. } => "id_out_of_range",
             Self::NotInFlight { .. } => "not_in_flight",
             Self::LengthTooLong { .. } => "length_too_long",
+            Self::OutOfOrder { .. } => "out_of_order",
             Self::DeviceFailed => "device_failed",
         }
     }
@@ -79,6 +90,10 @@ impl fmt::Display for Poison {
                     "{len} bytes written to used buffer {id}, which holds {limit}"
                 )
             }
+            Self::OutOfOrder { id, earlier, ready } => write!(
+                f,
+                "used buffer {id}, which has {earlier} before it, as one of {ready}"
+            ),
             Self::DeviceFailed => f.write_str("the device failed"),
         }
     }

@@ -8,6 +8,13 @@
 //! the used ring two things are read: its index, once a batch, and each of its elements, once. All
 //! else that is known is in [`Split`] and its [`Slot`]s, which the device can't see.
 //!
+//! # In order
+//!
+//! With `VIRTIO_F_IN_ORDER` descriptors are taken in the order in which they lie in the table, and
+//! one element of the used ring may stand for all buffers up to the one that it names; it is where
+//! that of the first would be. Those before it are taken for completely written (section 2.7.9), and
+//! are returned one with each call.
+//!
 //! # Order of memory accesses
 //!
 //! | before | barrier | after | in |
@@ -42,16 +49,11 @@ use super::{
     },
     poison::Poison,
     slot::Slot,
-    virtqueue::Virtqueue, //
+    virtqueue::{
+        State,
+        Virtqueue, //
+    }, //
 };
-
-/// Whether a queue is in use.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum State {
-    Live,
-    Poisoned(Poison),
-    Stopped,
-}
 
 /// A split virtqueue over the shared memory `M`, with its books in `S`, which is memory for one
 /// [`Slot`] a descriptor.
@@ -60,7 +62,10 @@ enum State {
 ///
 /// - `layout.size()` is the number of slots, and `mask` is one less.
 /// - `free` descriptors are on a list that starts at `free_head`, and all others in the chains of
-///   the `in_flight` buffers that the device has.
+///   the `in_flight` buffers that the device has. If `in_order`, each descriptor is followed by the
+///   next one in the table, and `oldest` is the head of the first of those chains.
+/// - `batch` is a buffer in flight, of which there are not more before it than `seen` is beyond
+///   `last_used`; and [`None`] unless `in_order`.
 /// - `seen` is `last_used` or up to `in_flight` beyond it: as many elements of the used ring were
 ///   there when it was read, and are not taken yet.
 pub struct Split<M, S> {
@@ -82,14 +87,26 @@ pub struct Split<M, S> {
     last_used: u16,
     /// The used index that was read last.
     seen: u16,
+    /// With `in_order`: the head of the first chain that the device has.
+    oldest: u16,
+    /// The element that is being taken, for this buffer and all before it.
+    batch: Option<Element>,
     /// The element of the used ring for which the device was asked to interrupt.
     armed: u16,
     /// Whether that one was taken. The indices can't tell: after 2^15 more they wrap.
     passed: bool,
 
     event_idx: bool,
+    in_order: bool,
     callbacks: bool,
     state: State,
+}
+
+/// An element of the used ring that names a buffer in flight.
+#[derive(Clone, Copy)]
+struct Element {
+    id: u16,
+    len: u32,
 }
 
 impl<M, S, B> Split<M, S>
@@ -100,8 +117,15 @@ where
     /// Makes a queue of `layout` that is live and has all descriptors free; callbacks are on.
     ///
     /// `memory` is for that layout, and the rings in it are zeroed. `event_idx` is whether
-    /// `VIRTIO_F_EVENT_IDX` was negotiated. [`None`] unless there is a slot for each descriptor.
-    pub fn new(memory: M, slots: S, layout: Layout, event_idx: bool) -> Option<Self> {
+    /// `VIRTIO_F_EVENT_IDX` was negotiated, `in_order` whether `VIRTIO_F_IN_ORDER` was. [`None`]
+    /// unless there is a slot for each descriptor.
+    pub fn new(
+        memory: M,
+        slots: S,
+        layout: Layout,
+        event_idx: bool,
+        in_order: bool,
+    ) -> Option<Self> {
         if slots.len() != usize::from(layout.size()) {
             return None;
         }
@@ -119,9 +143,12 @@ where
             unkicked: 0,
             last_used: 0,
             seen: 0,
+            oldest: 0,
+            batch: None,
             armed: 0,
             passed: false,
             event_idx,
+            in_order,
             callbacks: true,
             state: State::Live,
         };
@@ -196,6 +223,32 @@ where
         true
     }
 
+    /// Reads the next element of the used ring, which is there, and returns it if it names a buffer
+    /// in flight.
+    #[inline]
+    fn element(&mut self) -> Option<Element> {
+        let UsedElement { id, len } = self.memory.used(self.last_used & self.mask);
+        let size = self.layout.size();
+        let slot = self.slots.get(usize::try_from(id).unwrap_or(usize::MAX));
+        // By the type invariant there is a slot for each id below the size.
+        let (Some(slot), Ok(id)) = (slot, u16::try_from(id)) else {
+            self.poison(Poison::IdOutOfRange { id, size });
+            return None;
+        };
+
+        if let Err(poison) = slot.check(id, len) {
+            self.poison(poison);
+            return None;
+        }
+        let earlier = slot.order.wrapping_sub(self.last_used);
+        let ready = self.seen.wrapping_sub(self.last_used);
+        if self.in_order && earlier >= ready {
+            self.poison(Poison::OutOfOrder { id, earlier, ready });
+            return None;
+        }
+        Some(Element { id, len })
+    }
+
     /// Returns whether callbacks are on, but the device interrupts for nothing that is to come.
     #[inline]
     fn is_unarmed(&self) -> bool {
@@ -253,6 +306,7 @@ where
         // INVARIANT: The chain is the first `count` descriptors of the free list, and leaves it.
         slot.last = written.last;
         slot.count = written.count;
+        slot.order = self.available;
         slot.limit = written.limit;
         slot.buffer = Some(buffer);
         self.free_head = written.next;
@@ -275,37 +329,35 @@ where
             return None;
         }
 
-        let UsedElement { id, len } = self.memory.used(self.last_used & self.mask);
-        let size = self.layout.size();
-        let id = match u16::try_from(id) {
-            Ok(id) if id < size => id,
-            _ => {
-                self.poison(Poison::IdOutOfRange { id, size });
-                return None;
-            }
+        let element = match self.batch.take() {
+            Some(batch) => batch,
+            None => self.element()?,
         };
-        // By the type invariant there is a slot for each id below the size.
-        let slot = self.slots.get_mut(usize::from(id))?;
 
-        // A device without anything to write to may say what it likes: some always have.
-        if len > slot.limit && slot.limit != 0 && slot.buffer.is_some() {
-            let limit = slot.limit;
-            self.poison(Poison::LengthTooLong { id, len, limit });
-            return None;
+        let Element { mut id, mut len } = element;
+        if self.in_order && id != self.oldest {
+            // INVARIANT: It is in flight, and what is returned is another one.
+            self.batch = Some(element);
+            id = self.oldest;
+            len = u32::MAX;
         }
-        let Some(buffer) = slot.buffer.take() else {
-            self.poison(Poison::NotInFlight { id });
-            return None;
-        };
+        // By the type invariant there are both: the oldest buffer, or the one that was looked at.
+        let slot = self.slots.get_mut(usize::from(id))?;
+        let buffer = slot.buffer.take()?;
         let written = len.min(slot.limit);
 
-        // INVARIANT: The chain goes to the front of the free list as it is: its descriptors are
-        // still linked, from `id` to `last`.
         let (last, count) = (slot.last, slot.count);
-        if let Some(slot) = self.slots.get_mut(usize::from(last)) {
-            slot.next = self.free_head;
+        if self.in_order {
+            // INVARIANT: The list ends before the chain, which is linked to it as the table is.
+            self.oldest = id.wrapping_add(count) & self.mask;
+        } else {
+            // INVARIANT: The chain goes to the front of the free list as it is: its descriptors are
+            // still linked, from `id` to `last`.
+            if let Some(slot) = self.slots.get_mut(usize::from(last)) {
+                slot.next = self.free_head;
+            }
+            self.free_head = id;
         }
-        self.free_head = id;
         self.free = self.free.wrapping_add(count);
         self.in_flight = self.in_flight.wrapping_sub(1);
         self.passed |= self.last_used == self.armed;
@@ -406,6 +458,7 @@ where
     }
 
     fn stop(&mut self) {
+        self.batch = None;
         self.state = State::Stopped;
     }
 
@@ -436,6 +489,7 @@ where
         self.unkicked = 0;
         self.last_used = 0;
         self.seen = 0;
+        self.oldest = 0;
         self.armed = 0;
         self.passed = false;
         self.callbacks = true;

@@ -10,6 +10,14 @@ use super::{
     poison::Poison, //
 };
 
+/// Whether a queue is in use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum State {
+    Live,
+    Poisoned(Poison),
+    Stopped,
+}
+
 /// A virtqueue that holds buffers of type `B`, without notifications.
 ///
 /// It is live from the beginning on. Whatever goes wrong with the device poisons it. Stopped, which
@@ -64,7 +72,7 @@ pub trait Virtqueue<B> {
     fn enable_cb(&mut self) -> bool;
 
     /// As [`Virtqueue::enable_cb`], but the device may wait until it has used about three quarters
-    /// of the buffers that it has.
+    /// of the buffers that it has. It may return false for fewer than those, too.
     #[must_use = "if it is false, there may be no callback for what is there already"]
     fn enable_cb_delayed(&mut self) -> bool;
 

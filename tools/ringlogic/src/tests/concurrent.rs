@@ -230,7 +230,7 @@ mod exhaustive {
     fn pair(event_idx: bool) -> (Mem, Driver, Device<Mem>) {
         let layout = Layout::new(SIZE, 0).unwrap();
         let mem = Mem(Arc::default());
-        let driver = Split::new(mem.clone(), slots(SIZE), layout, event_idx).unwrap();
+        let driver = Split::new(mem.clone(), slots(SIZE), layout, event_idx, false).unwrap();
         let device = Device::new(mem.clone(), SIZE, event_idx);
 
         (mem, driver, device)

@@ -317,10 +317,20 @@ pub fn slots<B>(n: u16) -> Vec<Slot<B>> {
 
 /// The two sides of a queue.
 pub fn pair<B: Buffer>(size: u16, table: u16, event_idx: bool) -> (Driver<B>, Device<Mem>) {
+    pair_of(size, table, event_idx, false)
+}
+
+/// The two sides of a queue whose device may use buffers in order.
+pub fn pair_of<B: Buffer>(
+    size: u16,
+    table: u16,
+    event_idx: bool,
+    in_order: bool,
+) -> (Driver<B>, Device<Mem>) {
     let layout = Layout::new(size, table).expect("a good size");
     let mem = Mem::new(layout);
     let device = Device::new(mem.clone(), size, event_idx);
-    let driver = Split::new(mem, slots(size), layout, event_idx).expect("as many slots");
+    let driver = Split::new(mem, slots(size), layout, event_idx, in_order).expect("as many slots");
 
     (driver, device)
 }

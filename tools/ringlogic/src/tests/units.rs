@@ -21,7 +21,7 @@ fn segment(address: u64, len: u32) -> Segment {
 fn a_queue_has_a_slot_for_each_descriptor() {
     let layout = Layout::new(8, 0).unwrap();
     for n in [0, 7, 9] {
-        assert!(Split::new(Mem::new(layout), slots::<Byte>(n), layout, false).is_none());
+        assert!(Split::new(Mem::new(layout), slots::<Byte>(n), layout, false, false).is_none());
     }
 }
 
