@@ -214,18 +214,19 @@ impl NetDriver {
 }
 
 /// What the queues of a card are made of.
-struct Parts<'a, 'b> {
+struct Parts<'a, 'b, K: Rings> {
     pdev: &'a pci::Device<Core<'b>>,
     desk: Arc<Desk>,
     files: &'a PathSet,
     work: &'a Work,
+    recover: Recover<K>,
     stream: Stream,
     addressing: Addressing,
 }
 
-impl Parts<'_, '_> {
+impl<K: Rings> Parts<'_, '_, K> {
     /// Makes the receiving queue of a pair.
-    fn receive<K: Rings>(&self, setup: &mut Setup, index: u16, number: u16) -> Result<RxPath<K>> {
+    fn receive(&self, setup: &mut Setup, index: u16, number: u16) -> Result<RxPath<K>> {
         let Desk { plan, device, .. } = &*self.desk;
         let name = CString::try_from_fmt(fmt!("rx{index}"))?;
         let path = CString::try_from_fmt(fmt!("napi/rx{index}"))?;
@@ -242,7 +243,15 @@ impl Parts<'_, '_> {
         let refill = Refill::new(&self.work.refill)?;
         let kicks = Kicks::new()?;
         let receiver =
-            Receiver::new(ring, pool, refill.clone(), kicks.clone(), index, &self.desk)?;
+            Receiver::new(
+                ring,
+                pool,
+                refill.clone(),
+                self.recover.clone(),
+                kicks.clone(),
+                index,
+                &self.desk,
+            )?;
         let napi = device.napi(Link::Rx(index), path, receiver)?;
 
         refill.attach(napi.clone());
@@ -254,7 +263,7 @@ impl Parts<'_, '_> {
     }
 
     /// Makes the transmitting queue of a pair.
-    fn transmit<K: Rings>(&self, setup: &mut Setup, index: u16, number: u16) -> Result<TxPath<K>> {
+    fn transmit(&self, setup: &mut Setup, index: u16, number: u16) -> Result<TxPath<K>> {
         let Desk { plan, device, .. } = &*self.desk;
         let name = CString::try_from_fmt(fmt!("tx{index}"))?;
 
@@ -332,6 +341,7 @@ impl<K: Rings> Card<K> {
             desk: desk.clone(),
             files: &files,
             work: &work,
+            recover: Recover::new(&work.recover)?,
             stream,
             addressing,
         };
@@ -340,8 +350,8 @@ impl<K: Rings> Card<K> {
         let mut tx = KVec::with_capacity(pairs.into(), GFP_KERNEL)?;
         for pair in 0..pairs {
             let (receive, transmit) = config::queues_of(pair).ok_or(EINVAL)?;
-            rx.push(parts.receive::<K>(&mut setup, pair, receive)?, GFP_KERNEL)?;
-            tx.push(parts.transmit::<K>(&mut setup, pair, transmit)?, GFP_KERNEL)?;
+            rx.push(parts.receive(&mut setup, pair, receive)?, GFP_KERNEL)?;
+            tx.push(parts.transmit(&mut setup, pair, transmit)?, GFP_KERNEL)?;
         }
         let control = match control_number {
             Some(number) if has_control => Some(setup.control(
@@ -359,7 +369,7 @@ impl<K: Rings> Card<K> {
             virtio,
             rx,
             tx,
-            recover: Recover::new(&work.recover)?,
+            recover: parts.recover.clone(),
             open: Atomic::new(false),
         };
         let nic = Arc::new(nic, GFP_KERNEL)?;

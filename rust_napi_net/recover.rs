@@ -307,6 +307,12 @@ impl<K: Rings> Recover<K> {
     }
 }
 
+impl<K: Rings> Clone for Recover<K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
 /// Takes the card down before the machine sleeps, and brings it back.
 pub(crate) struct Nap<K: Rings>(pub(crate) Arc<Session<K>>);
 

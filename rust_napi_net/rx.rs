@@ -24,7 +24,6 @@ use irqkit::{
         SkBuff, //
     },
     virtio::{
-        Poison,
         QueueOf,
         Rings,
         Used, //
@@ -50,7 +49,8 @@ use crate::{
         frame_len,
         Receive,
         HEADROOM, //
-    }, //
+    },
+    recover::Recover, //
 };
 
 mod average;
@@ -73,6 +73,7 @@ pub(crate) struct Receiver<K: Rings> {
     pool: PagePool,
     desk: Arc<Desk>,
     refill: Refill<K>,
+    recover: Recover<K>,
     kicks: Arc<Kicks>,
     index: u16,
     agreed: Features,
@@ -92,6 +93,7 @@ impl<K: Rings> Receiver<K> {
         ring: QueueOf<K, PoolFrag>,
         pool: PagePool,
         refill: Refill<K>,
+        recover: Recover<K>,
         kicks: Arc<Kicks>,
         index: u16,
         desk: &Arc<Desk>,
@@ -110,6 +112,7 @@ impl<K: Rings> Receiver<K> {
             pool,
             desk: desk.clone(),
             refill,
+            recover,
             kicks,
             index,
             agreed: plan.features,
@@ -272,9 +275,10 @@ impl<K: Rings> Receiver<K> {
         self.desk.say(fault);
     }
 
-    /// What is wrong with the ring, if anything.
-    pub(crate) fn poisoned(&self) -> Option<Poison> {
-        self.ring.poisoned()
+    /// The device broke the rules, which the log says: it is reset.
+    #[cold]
+    fn give_up(&mut self) {
+        self.recover.request_all();
     }
 
     /// The ring, for who resets it.
@@ -291,6 +295,9 @@ impl<K: Rings> Poller for Receiver<K> {
                 break Next::Again;
             }
             let Some(used) = self.next() else {
+                if self.ring.poisoned().is_some() {
+                    self.give_up();
+                }
                 break Next::Done;
             };
             let Some(credit) = budget.take() else {

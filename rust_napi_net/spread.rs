@@ -28,7 +28,7 @@ use crate::{
 fn cpus_of(pair: usize, pairs: usize) -> impl Iterator<Item = CpuId> + Clone {
     possible_cpus()
         .enumerate()
-        .filter(move |(number, _)| number % pairs == pair)
+        .filter(move |(number, _)| number.checked_rem(pairs) == Some(pair))
         .map(|(_, cpu)| cpu)
 }
 
