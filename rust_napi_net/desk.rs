@@ -60,7 +60,11 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    pub(crate) fn new(plan: Plan, device: Arc<net::Device>, function: &pci::Device) -> Result<Arc<Self>> {
+    pub(crate) fn new(
+        plan: Plan,
+        device: Arc<net::Device>,
+        function: &pci::Device,
+    ) -> Result<Arc<Self>> {
         let desk = Self {
             plan,
             device,

@@ -48,7 +48,6 @@ use irqkit::{
 
 use crate::{
     desk::{
-        link_is_up,
         Desk,
         Kicks, //
     },
@@ -201,7 +200,7 @@ impl NetDriver {
         })?;
         let wanted = (features::WANTED | PACKED_FEATURES) & sound;
         let setup = device.negotiate(task, wanted, Features::VERSION_1)?;
-        let plan = Plan::new(&device, setup.features(), parameters, |fault| {
+        let plan = Plan::new(&setup, parameters, |fault| {
             dev_err!(pdev, "the device has {fault}: refused\n");
         })?;
 
@@ -232,26 +231,20 @@ impl<K: Rings> Parts<'_, '_, K> {
         let path = CString::try_from_fmt(fmt!("napi/rx{index}"))?;
         let path = self.files.path_or_existing(Kind::Napi, &path)?;
 
-        let ring = setup.queue_of::<K, _>(
-            self.pdev,
-            number,
-            &name,
-            plan.parameters.ring_size,
-            0,
-        )?;
+        let ring =
+            setup.queue_of::<K, _>(self.pdev, number, &name, plan.parameters.ring_size, 0)?;
         let pool = PagePool::new(device, index, self.addressing, ring.size().into())?;
         let refill = Refill::new(&self.work.refill)?;
         let kicks = Kicks::new()?;
-        let receiver =
-            Receiver::new(
-                ring,
-                pool,
-                refill.clone(),
-                self.recover.clone(),
-                kicks.clone(),
-                index,
-                &self.desk,
-            )?;
+        let receiver = Receiver::new(
+            ring,
+            pool,
+            refill.clone(),
+            self.recover.clone(),
+            kicks.clone(),
+            index,
+            &self.desk,
+        )?;
         let napi = device.napi(Link::Rx(index), path, receiver)?;
 
         refill.attach(napi.clone());
@@ -278,13 +271,8 @@ impl<K: Rings> Parts<'_, '_, K> {
         let kicks = Kicks::new()?;
         let transmitter = Transmitter::new(ring, self.stream.clone(), indirect, kicks.clone());
         let cell = Arc::new(device.tx_cell(index, transmitter)?, GFP_KERNEL)?;
-        let completer = Completer::new(
-            plan.parameters.completion,
-            self.files,
-            device,
-            index,
-            &cell,
-        )?;
+        let completer =
+            Completer::new(plan.parameters.completion, self.files, device, index, &cell)?;
 
         Ok(TxPath {
             cell,
@@ -322,16 +310,13 @@ impl<K: Rings> Card<K> {
             // It has a random one.
             None => builder,
         }
-        .features(
-            offloads | fixed(&plan),
-            offloads,
-            offloads | fixed(&plan),
-        )
+        .features(offloads | fixed(&plan), offloads, offloads | fixed(&plan))
         .mtu(config::MIN_MTU.into(), plan.mtu.into(), plan.max_mtu)?
         // CAST: It is 12.
         .headroom(MappedSkb::headroom(header::LEN as u16, &stream))
         .watchdog(WATCHDOG_MS)
-        .carrier(link_is_up(&plan, &virtio));
+        // It is seen to when the device is opened, so that its coming is noticed.
+        .carrier(!plan.has(features::STATUS));
 
         let has_control = plan.has(features::CTRL_VQ);
         let control_number = config::control_queue(plan.pairs);
@@ -354,13 +339,9 @@ impl<K: Rings> Card<K> {
             tx.push(parts.transmit(&mut setup, pair, transmit)?, GFP_KERNEL)?;
         }
         let control = match control_number {
-            Some(number) if has_control => Some(setup.control(
-                pdev,
-                number,
-                c"control",
-                recover::COMMAND,
-                recover::ANSWER,
-            )?),
+            Some(number) if has_control => {
+                Some(setup.control(pdev, number, c"control", recover::COMMAND, recover::ANSWER)?)
+            }
             _ => None,
         };
 
@@ -385,10 +366,7 @@ impl<K: Rings> Card<K> {
         }
 
         files.control::<file::NicFile<K>>(session.clone())?;
-        let sleeper = pm::Registration::new(
-            pdev.as_ref(),
-            Ok::<_, Error>(Nap(session.clone())),
-        )?;
+        let sleeper = pm::Registration::new(pdev.as_ref(), Ok::<_, Error>(Nap(session.clone())))?;
         let registration = builder.register(nic)?;
         spread::over_cpus(&session, task)?;
 

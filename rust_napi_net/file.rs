@@ -37,17 +37,9 @@ impl<K: Rings> Control for NicFile<K> {
 
         seq_print!(out, "vectors {}\n", param::name_of(session.live.policy()));
         seq_print!(out, "features {:#x}\n", plan.features.bits());
-        seq_print!(
-            out,
-            "ring {}\n",
-            if K::PACKED { "packed" } else { "split" }
-        );
+        seq_print!(out, "ring {}\n", if K::PACKED { "packed" } else { "split" });
         seq_print!(out, "receive {}\n", plan.receive.name());
-        seq_print!(
-            out,
-            "tx_completion {}\n",
-            plan.parameters.completion.name()
-        );
+        seq_print!(out, "tx_completion {}\n", plan.parameters.completion.name());
         seq_print!(out, "pairs {}\n", plan.used_pairs);
         seq_print!(out, "pairs_of_device {}\n", plan.pairs);
         for (index, rx) in nic.rx.iter().enumerate() {

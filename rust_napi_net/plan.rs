@@ -10,8 +10,8 @@ use kernel::{
 use irqkit::{
     net,
     virtio::{
-        Device,
-        Features, //
+        Features,
+        Setup, //
     }, //
 };
 
@@ -64,14 +64,13 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Reads the configuration of a device that has agreed on `agreed`.
+    /// Reads the configuration of a device that has agreed on features.
     ///
     /// # Errors
     ///
     /// `EINVAL` if it is one that can't be, with a line in the log that says which.
     pub(crate) fn new(
-        device: &Device,
-        agreed: Features,
+        setup: &Setup,
         parameters: Parameters,
         complain: impl Fn(config::Fault),
     ) -> Result<Self> {
@@ -79,8 +78,9 @@ impl Plan {
             complain(fault);
             EINVAL
         };
+        let agreed = setup.features();
         let has = |feature| agreed.contains(feature);
-        let words = device.config();
+        let words = setup.device().config();
 
         let address = if has(features::MAC) {
             let mut address = [0; 6];
@@ -94,8 +94,9 @@ impl Plan {
         } else {
             1
         };
-        let pairs = config::check_pairs(pairs, device.queues(), has(features::CTRL_VQ))
-            .map_err(refused)?;
+        // Only now it is said how many there are.
+        let exists = |queue| setup.queue_size(queue).is_ok();
+        let pairs = config::check_pairs(pairs, has(features::CTRL_VQ), exists).map_err(refused)?;
         let device_mtu = if has(features::MTU) {
             let mtu = words.read_u16(config::MTU)?;
             Some(config::check_mtu(mtu).map_err(refused)?)

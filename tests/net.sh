@@ -8,7 +8,7 @@
 
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/lib/net.sh"
-plan 37
+plan 38
 
 on_exit give "$net0"
 set_up

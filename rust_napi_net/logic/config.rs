@@ -35,13 +35,8 @@ pub(crate) enum Fault {
     Mtu(u16),
     /// The number of queue pairs is out of range.
     Pairs(u16),
-    /// There are fewer queues than the number of pairs makes necessary.
-    Queues {
-        /// How many it has.
-        has: u16,
-        /// How many it must have.
-        needs: u32,
-    },
+    /// There are fewer queues than these, which the number of pairs makes necessary.
+    Queues(u32),
     /// The address is all zeroes, or one of a group.
     Address,
 }
@@ -53,7 +48,7 @@ impl fmt::Display for Fault {
             Self::Pairs(pairs) => {
                 write!(f, "{pairs} pairs of queues: expected 1 to {MOST_PAIRS}")
             }
-            Self::Queues { has, needs } => write!(f, "{has} queues where {needs} are needed"),
+            Self::Queues(needs) => write!(f, "not the {needs} queues that it needs"),
             Self::Address => write!(f, "an address that no card can have"),
         }
     }
@@ -75,17 +70,21 @@ pub(crate) fn check_mtu(mtu: u16) -> Result<u16, Fault> {
     Ok(mtu)
 }
 
-/// Checks the number of pairs of a device with `queues` queues, one of which is for control if
-/// `control`.
-pub(crate) fn check_pairs(pairs: u16, queues: u16, control: bool) -> Result<u16, Fault> {
+/// Checks the number of pairs of a device, which has a queue for control if `control`. `exists` says
+/// whether there is a queue of a number.
+pub(crate) fn check_pairs(
+    pairs: u16,
+    control: bool,
+    exists: impl FnOnce(u16) -> bool,
+) -> Result<u16, Fault> {
     if !(1..=MOST_PAIRS).contains(&pairs) {
         return Err(Fault::Pairs(pairs));
     }
     let needs = 2 * u32::from(pairs) + u32::from(control);
-    if u32::from(queues) < needs {
-        return Err(Fault::Queues { has: queues, needs });
+    match u16::try_from(needs - 1) {
+        Ok(last) if exists(last) => Ok(pairs),
+        _ => Err(Fault::Queues(needs)),
     }
-    Ok(pairs)
 }
 
 /// Returns the numbers of the queues of a pair: for what comes in, and for what goes out.

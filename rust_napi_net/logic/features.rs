@@ -215,7 +215,10 @@ impl fmt::Display for Nonsense {
 ///
 /// The first [`Nonsense`] of another sort: a device that offers what is done by a control queue that
 /// it does not have is not what it says.
-pub(crate) fn check(offered: Features, mut left_out: impl FnMut(Nonsense)) -> Result<Features, Nonsense> {
+pub(crate) fn check(
+    offered: Features,
+    mut left_out: impl FnMut(Nonsense),
+) -> Result<Features, Nonsense> {
     let mut sound = offered;
 
     for rule in &RULES {

@@ -29,27 +29,21 @@ fn an_mtu_is_enough_for_ip() {
 
 #[test]
 fn pairs_have_their_queues() {
+    let check_pairs =
+        |pairs, queues: u16, control| check_pairs(pairs, control, |number| number < queues);
+
     assert_eq!(check_pairs(0, 3, true), Err(Fault::Pairs(0)));
     assert_eq!(
         check_pairs(0x8001, u16::MAX, true),
         Err(Fault::Pairs(0x8001))
     );
     assert_eq!(check_pairs(1, 2, false), Ok(1));
-    assert_eq!(
-        check_pairs(1, 2, true),
-        Err(Fault::Queues { has: 2, needs: 3 })
-    );
+    assert_eq!(check_pairs(1, 2, true), Err(Fault::Queues(3)));
     assert_eq!(check_pairs(4, 9, true), Ok(4));
-    assert_eq!(
-        check_pairs(4, 8, true),
-        Err(Fault::Queues { has: 8, needs: 9 })
-    );
+    assert_eq!(check_pairs(4, 8, true), Err(Fault::Queues(9)));
     assert_eq!(
         check_pairs(0x8000, u16::MAX, false),
-        Err(Fault::Queues {
-            has: u16::MAX,
-            needs: 0x10000
-        })
+        Err(Fault::Queues(0x10000))
     );
 }
 
@@ -73,7 +67,7 @@ fn faults_have_words() {
         "0 pairs of queues: expected 1 to 32768"
     );
     assert_eq!(
-        Fault::Queues { has: 2, needs: 3 }.to_string(),
-        "2 queues where 3 are needed"
+        Fault::Queues(3).to_string(),
+        "not the 3 queues that it needs"
     );
 }
