@@ -13,13 +13,15 @@ use core::marker::PhantomPinned;
 
 use kernel::{
     bindings,
+    new_mutex,
     prelude::*,
     sync::{
         atomic::{
             Atomic,
             Relaxed, //
         },
-        Arc, //
+        Arc,
+        Mutex, //
     },
     time::Delta,
     types::Opaque, //
@@ -59,7 +61,9 @@ pub trait TickHandler: Send + Sync + 'static {
 ///
 /// # Invariants
 ///
-/// `raw` was initialised by `hrtimer_setup()` with `callback::<T>` and is field `raw` of `Self`.
+/// - `raw` was initialised by `hrtimer_setup()` with `callback::<T>` and is field `raw` of `Self`.
+/// - Only who holds `changing` puts it into the timer core's queue, and only while its callback does not
+///   run; or its callback does.
 #[pin_data(PinnedDrop)]
 pub struct Ticker<T: TickHandler> {
     #[pin]
@@ -68,6 +72,8 @@ pub struct Ticker<T: TickHandler> {
     serial: Serial,
     /// Nanoseconds between two ticks; 0 is stopped.
     period: Atomic<i64>,
+    #[pin]
+    changing: Mutex<()>,
     #[pin]
     handler: T,
     #[pin]
@@ -109,16 +115,16 @@ impl<T: TickHandler> Ticker<T> {
             path,
             serial: Serial::new(),
             period: Atomic::new(0),
+            changing <- new_mutex!((), "irqkit::ticker"),
             handler <- handler,
             _pin: PhantomPinned,
         })
     }
 
-    /// Lets it tick every `period` from now on, or with a new period if it does already. Ticks that
-    /// were missed are not made up for.
+    /// Lets it tick every `period` from now on, or with a new period if it does already; then it waits
+    /// for a tick in progress. Ticks that were missed are not made up for. May sleep.
     ///
-    /// One task at a time starts and stops a ticker; which one is up to its owner. Stands for
-    /// `hrtimer_start()`.
+    /// Stands for `hrtimer_start()`.
     ///
     /// # Errors
     ///
@@ -128,7 +134,11 @@ impl<T: TickHandler> Ticker<T> {
         if ns < Self::SHORTEST_US * 1000 {
             return Err(EINVAL);
         }
+        let _changing = self.changing.lock();
+        // Its callback would move the time of a timer that is in the queue.
+        self.cancel();
         self.period.store(ns, Relaxed);
+        // INVARIANT: It was cancelled, and we hold the lock.
         // SAFETY: By the type invariant it is initialised, and drop waits for it.
         unsafe {
             bindings::hrtimer_start_range_ns(
@@ -141,8 +151,10 @@ impl<T: TickHandler> Ticker<T> {
         Ok(())
     }
 
-    /// Stops it, and waits for a tick in progress. Stands for `hrtimer_cancel()`.
+    /// Stops it, and waits for a tick in progress. May sleep. Stands for `hrtimer_cancel()`.
     pub fn stop(&self, _task: Task<'_>) {
+        let _changing = self.changing.lock();
+
         self.cancel();
     }
 
@@ -210,7 +222,8 @@ unsafe extern "C" fn callback<T: TickHandler>(
     if period == 0 {
         return bindings::hrtimer_restart::HRTIMER_NORESTART;
     }
-    // SAFETY: It is the timer's own callback, which may move its time.
+    // SAFETY: It is the timer's own callback, which may move its time: by the type invariants the timer
+    // is not in the queue meanwhile.
     unsafe { bindings::hrtimer_forward(raw, bindings::ktime_get(), period) };
     bindings::hrtimer_restart::HRTIMER_RESTART
 }
