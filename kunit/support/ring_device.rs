@@ -23,6 +23,9 @@ use crate::ring::{
     }, //
 };
 
+#[path = "packed_device.rs"]
+pub(crate) mod packed;
+
 /// The most segments that the model takes of a chain.
 pub(crate) const MAX_SEGMENTS: usize = 64;
 
@@ -63,7 +66,8 @@ pub(crate) enum Fault {
     EmptySegment,
     /// An indirect table that is not alone, is within another one, or has a bad size or place.
     Table,
-    /// Flags in the available ring although the event index was negotiated.
+    /// Flags in the available ring although the event index was negotiated; or descriptors behind the
+    /// first of an available chain that are not available.
     Flags,
 }
 
@@ -77,7 +81,7 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    fn new(head: u16) -> Self {
+    pub(crate) fn new(head: u16) -> Self {
         Self {
             head,
             readable: 0,
@@ -104,7 +108,7 @@ impl Chain {
             .fold(0, |room, segment| segment.len.wrapping_add(room))
     }
 
-    fn push(&mut self, descriptor: Descriptor) -> Result<(), Fault> {
+    pub(crate) fn push(&mut self, descriptor: Descriptor) -> Result<(), Fault> {
         let segment = Segment {
             address: descriptor.address,
             len: descriptor.len,
@@ -231,10 +235,15 @@ impl<M: DeviceMemory> Device<M> {
 
     /// Gives a buffer back: section 2.7.14. What it says of it may be false.
     pub(crate) fn push(&mut self, id: u32, len: u32) {
+        self.push_all(id, len, 1);
+    }
+
+    /// Gives as many buffers back as `count` says, in order, of which this is the last: section 2.7.9.
+    pub(crate) fn push_all(&mut self, id: u32, len: u32, count: u16) {
         self.memory
             .set_used(self.slot(self.used), UsedElement { id, len });
         self.memory.write_barrier();
-        self.used = self.used.wrapping_add(1);
+        self.used = self.used.wrapping_add(count);
         self.memory.set_used_index(self.used);
     }
 

@@ -12,4 +12,8 @@ mod exchange;
 mod hostile;
 mod layout;
 mod memory;
+mod packed_concurrent;
+mod packed_exchange;
+mod packed_hostile;
+mod packed_memory;
 mod units;

@@ -438,6 +438,8 @@ where
             && self.batch.is_none()
             && self.used == Cursor::START
             && self.available == Cursor::START.plus(self.outstanding(), self.layout)
+            // The device wrote over what was made available, and would not find it.
+            && !self.is_used()
     }
 
     fn stop(&mut self) {

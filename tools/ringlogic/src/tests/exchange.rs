@@ -9,7 +9,7 @@ use proptest::{collection::vec, prelude::*};
 
 use super::{
     device::{Chain, Device},
-    memory::{pair, Buf, Byte, Driver, Mem},
+    memory::{pair, pair_of, Buf, Byte, Driver, Mem},
 };
 use crate::ring::{
     chain::{AddError, Segment},
@@ -27,7 +27,8 @@ enum Step {
     EnableCbDelayed,
     /// The device takes a buffer.
     Take,
-    /// The device gives back one of those that it took, having written a part of it.
+    /// The device gives back one of those that it took, or if that is agreed on the first of them,
+    /// having written a part of the last.
     GiveBack(usize, u8),
     /// The device decides on an interrupt.
     Interrupt,
@@ -74,6 +75,7 @@ struct Exchange {
     size: u16,
     table: u16,
     event_idx: bool,
+    in_order: bool,
     number: u64,
     /// Numbers and descriptors of what was added and the device has not seen.
     sent: VecDeque<(u64, Vec<Segment>, Vec<Segment>)>,
@@ -89,8 +91,8 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn new(size: u16, table: u16, event_idx: bool) -> Self {
-        let (driver, device) = pair(size, table, event_idx);
+    fn new((size, table, event_idx, in_order): (u16, u16, bool, bool)) -> Self {
+        let (driver, device) = pair_of(size, table, event_idx, in_order);
         Self {
             driver,
             device,
@@ -98,6 +100,7 @@ impl Exchange {
             size,
             table: table.min(size),
             event_idx,
+            in_order,
             number: 0,
             sent: VecDeque::new(),
             taken: Vec::new(),
@@ -176,10 +179,19 @@ impl Exchange {
         if self.taken.is_empty() {
             return;
         }
-        let (number, chain) = self.taken.swap_remove(which % self.taken.len());
+        let which = which % self.taken.len();
+        let (mut at, mut count) = (which, 1);
+        if self.in_order {
+            // All before it are with it, and completely written.
+            for (number, chain) in self.taken.drain(..which) {
+                self.returned.push_back((number, chain.room()));
+            }
+            (at, count) = (0, which as u16 + 1);
+        }
+        let (number, chain) = self.taken.remove(at);
         let written = (u64::from(chain.room()) * u64::from(part) / 255) as u32;
 
-        self.device.push(chain.head.into(), written);
+        self.device.push_all(chain.head.into(), written, count);
         self.returned.push_back((number, written));
     }
 
@@ -324,9 +336,9 @@ impl Exchange {
     }
 }
 
-fn case() -> impl Strategy<Value = (u16, u16, bool)> {
-    (0u32..8, 0u16..8, any::<bool>())
-        .prop_map(|(order, table, event_idx)| (1 << order, table, event_idx))
+fn case() -> impl Strategy<Value = (u16, u16, bool, bool)> {
+    (0u32..8, 0u16..8, any::<bool>(), any::<bool>())
+        .prop_map(|(order, table, event_idx, in_order)| (1 << order, table, event_idx, in_order))
 }
 
 proptest! {
@@ -334,8 +346,7 @@ proptest! {
 
     #[test]
     fn all_buffers_arrive_and_come_back(case in case(), steps in vec(step(), 0..300)) {
-        let (size, table, event_idx) = case;
-        let mut exchange = Exchange::new(size, table, event_idx);
+        let mut exchange = Exchange::new(case);
 
         for step in steps {
             exchange.run(step);
@@ -353,8 +364,7 @@ proptest! {
         before in 65_400u32..65_540,
         steps in vec(step(), 100..600),
     ) {
-        let (size, table, event_idx) = case;
-        let mut exchange = Exchange::new(size, table, event_idx);
+        let mut exchange = Exchange::new(case);
 
         for _ in 0..before {
             exchange.add(&[1], &[]);

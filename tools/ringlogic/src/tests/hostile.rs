@@ -9,7 +9,7 @@ use proptest::{collection::vec, prelude::*};
 
 use super::{
     device::{DeviceMemory, Fault},
-    memory::{pair, Buf, Byte},
+    memory::{pair, pair_of, Buf, Byte},
 };
 use crate::ring::{chain::Segment, memory::UsedElement, poison::Poison, virtqueue::Virtqueue};
 
@@ -145,6 +145,29 @@ fn an_index_that_goes_back_under_way() {
     );
 }
 
+/// One that agreed on order names a buffer before it has used those that it was given earlier.
+#[test]
+fn a_buffer_out_of_order() {
+    let (mut driver, mut device) = pair_of(8, 0, true, true);
+    for number in 0..4 {
+        assert!(driver.add(Byte(number)).is_ok());
+    }
+    device.push(0, 0);
+    assert!(driver.get_used().is_some());
+    // The last of two, it says, but it stands for three.
+    device.push_all(3, 0, 2);
+    assert!(driver.get_used().is_none());
+    assert_eq!(
+        driver.poisoned(),
+        Some(Poison::OutOfOrder {
+            id: 3,
+            earlier: 2,
+            ready: 2
+        })
+    );
+    assert_eq!(driver.in_flight(), 3);
+}
+
 #[derive(Clone, Debug)]
 enum Act {
     Add(u8, u8),
@@ -191,11 +214,12 @@ proptest! {
         order in 0u32..4,
         table in 0u16..4,
         event_idx: bool,
+        in_order: bool,
         acts in vec(act(), 0..200),
     ) {
         let size = 1u16 << order;
         let alive = Rc::<Cell<usize>>::default();
-        let (mut driver, mut device) = pair(size, table, event_idx);
+        let (mut driver, mut device) = pair_of(size, table, event_idx, in_order);
         let mut number = 0;
         let mut out = HashSet::new();
         let mut behaved = true;
