@@ -8,6 +8,7 @@
 #   edu2-intx    two edu on one INTx line, 0000:00:04.0 and 0000:00:08.0  id edu0, edu1
 #   edu-msi      one edu on a line of its own, 0000:00:05.0               id edu2
 #   rng          a virtio-rng at 0000:00:06.0                             id rng0
+#   rng-modern   one that offers packed rings and keeps to the order         id rng0
 #   rng2         two, 0000:00:06.0 and 0000:00:09.0                       id rng0, rng1
 #   rngs         one of each sort, ids rng0 to rng6, in slots 6 and 9 to 0xe:
 #                  6, 9   as QEMU makes them
@@ -49,6 +50,7 @@ device_args() {
 		edu2-intx) echo "-device edu,id=edu0,addr=4 -device edu,id=edu1,addr=8" ;;
 		edu-msi) echo "-device edu,id=edu2,addr=5" ;;
 		rng) echo "-device virtio-rng-pci,id=rng0,addr=6" ;;
+		rng-modern) echo "-device virtio-rng-pci,id=rng0,addr=6,packed=on,in_order=on" ;;
 		rng2) echo "-device virtio-rng-pci,id=rng0,addr=6 -device virtio-rng-pci,id=rng1,addr=9" ;;
 		rngs)
 			echo "-device virtio-rng-pci,id=rng0,addr=6 -device virtio-rng-pci,id=rng1,addr=9"

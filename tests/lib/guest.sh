@@ -182,5 +182,5 @@ run_kunit() {
 	[ ${#files[@]} -gt 0 ] || return 0
 	# Suites in modules run only if the kernel was told so when it booted.
 	export LAB_APPEND="$LAB_APPEND kunit.autorun=1"
-	run_files kunit "edu-msi+rng|2||" run-kunit "${files[@]}"
+	run_files kunit "edu-msi+rng-modern|2||" run-kunit "${files[@]}"
 }
