@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 #include <linux/dma-mapping.h>
+#include <linux/kmemleak.h>
 #include <linux/mm.h>
 #include <linux/netdevice.h>
 #include <net/page_pool/helpers.h>
@@ -93,4 +94,9 @@ void irqkit_helper_page_pool_sync_back(struct page_pool *pool, void *data, unsig
 
 	dma_sync_single_range_for_device(pool->p.dev, page_pool_get_dma_addr(page),
 					 data - page_address(page), len, pool->p.dma_dir);
+}
+
+void irqkit_helper_kmemleak_not_leak(const void *memory)
+{
+	kmemleak_not_leak(memory);
 }

@@ -13,8 +13,10 @@ void irqkit_helper_skb_tx_timestamp(struct sk_buff *skb)
 	skb_tx_timestamp(skb);
 }
 
-void irqkit_helper_skb_mark_for_recycle(struct sk_buff *skb)
+/* Made around memory of a page pool, by a poll. */
+void irqkit_helper_skb_init_received(struct sk_buff *skb, struct net_device *dev)
 {
+	skb->dev = dev;
 	skb_mark_for_recycle(skb);
 }
 
@@ -105,6 +107,12 @@ int irqkit_helper_skb_set_offload(struct sk_buff *skb, const struct irqkit_offlo
 
 	if (!irqkit_gso_is_known(hdr.gso_type))
 		return -EINVAL;
+	/* Without a checksum it is looked at closer, and that takes these. */
+	if (hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE && !hdr.flags) {
+		if (!skb->dev || !pskb_may_pull(skb, ETH_HLEN))
+			return -EINVAL;
+		skb_set_network_header(skb, ETH_HLEN);
+	}
 	return virtio_net_hdr_to_skb(skb, &hdr, true);
 }
 

@@ -262,7 +262,7 @@ impl Received {
     pub fn into_skb(
         self,
         pool: &mut PagePool,
-        _budget: &Budget<'_>,
+        budget: &Budget<'_>,
         offset: u32,
         len: u32,
     ) -> Result<SkBuff, Self> {
@@ -285,7 +285,7 @@ impl Received {
         let _ = self.frag.into_start(pool);
         // SAFETY: It was just made, and is nobody else's; its memory is of a page pool.
         let mut skb = unsafe {
-            raw::skb_mark_for_recycle(skb);
+            raw::skb_init_received(skb, budget.napi().device().as_raw());
             SkBuff::from_raw(skb)
         };
 

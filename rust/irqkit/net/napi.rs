@@ -150,6 +150,9 @@ pub struct Core {
     switch: Mutex<Switch>,
     #[pin]
     enabling: Mutex<bool>,
+    /// False only while it is disabled: what is scheduled then, the core would remember, and poll for
+    /// when it is enabled again.
+    on: Atomic<bool>,
     /// The [`Napi`] that it is part of; set before it is first enabled.
     owner: Atomic<*mut c_void>,
     #[pin]
@@ -183,6 +186,7 @@ impl Core {
     fn enable(&self) {
         let mut enabled = self.enabling.lock();
 
+        self.on.store(true, Relaxed);
         // SAFETY: By the type invariants it was added, and is disabled; the caller holds `switch`.
         unsafe { raw::napi_enable(self.as_raw()) };
         *enabled = true;
@@ -191,6 +195,7 @@ impl Core {
     fn disable(&self) {
         // SAFETY: By the type invariants it was added, and is enabled; the caller holds `switch`.
         unsafe { raw::napi_disable(self.as_raw()) };
+        self.on.store(false, Relaxed);
         *self.enabling.lock() = false;
     }
 }
@@ -274,6 +279,7 @@ impl Device {
                 link,
                 switch <- new_mutex!(Switch { enabled: false, ended: false }, "irqkit::net::napi"),
                 enabling <- new_mutex!(false, "irqkit::net::enabling"),
+                on: Atomic::new(false),
                 owner: Atomic::new(ptr::null_mut()),
                 _pin: PhantomPinned,
             }),
@@ -327,11 +333,8 @@ impl<P: Poller> Member for Napi<P> {
         if switch.ended {
             return;
         }
-        if switch.enabled {
-            switch.enabled = false;
-            self.core.disable();
-            self.path.cancel(&self.pending);
-        }
+        // SAFETY: Devices end in task context.
+        self.switch_off(&mut switch, unsafe { Task::new() });
         switch.ended = true;
 
         let (sends, queue) = self.core.link.queue();
@@ -374,12 +377,17 @@ impl<P: Poller> Napi<P> {
     /// A request that is pending is taken back, and counted as cancelled.
     ///
     /// Stands for `napi_disable()`.
-    pub fn disable(&self, _task: Task<'_>) {
-        let mut switch = self.core.switch.lock();
+    pub fn disable(&self, task: Task<'_>) {
+        self.switch_off(&mut self.core.switch.lock(), task);
+    }
 
+    /// Disables it if it is enabled, and waits until nothing of it runs.
+    fn switch_off(&self, switch: &mut Switch, task: Task<'_>) {
         if switch.enabled {
             switch.enabled = false;
             self.core.disable();
+            // The core only waits until a poll has said that it is done, which is not its end.
+            drop(self.poller.wait(task));
             self.path.cancel(&self.pending);
         }
     }
@@ -419,7 +427,7 @@ impl<P: Poller> Napi<P> {
         // and one that it refused is pending for nobody.
         let _ = self.path.schedule(&self.pending, at);
 
-        if self.prep() {
+        if self.core.on.load(Relaxed) && self.prep() {
             // Else it is just being polled to the end, or by netpoll, and masks when it is next.
             if let Some(mut polled) = self.poller.claim() {
                 polled.mask();

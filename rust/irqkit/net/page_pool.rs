@@ -45,6 +45,10 @@ pub(super) struct Shared {
     pub(super) mapped: bool,
     /// How many fragments were dropped.
     pub(super) dropped: Atomic<u64>,
+    /// What the pool refers to.
+    device: Arc<Device>,
+    /// The instance that recycles into its cache.
+    linked: Option<Arc<Core>>,
 }
 
 /// The memory of a receive queue.
@@ -56,15 +60,13 @@ pub(super) struct Shared {
 ///
 /// # Invariants
 ///
-/// - `shared.pool` is a page pool of `device`, which maps what it gives if `shared.mapped`.
+/// - `shared.pool` is a page pool of `shared.device`, which maps what it gives if `shared.mapped`.
 /// - `given` fragments were given that did not become a packet's; `shared.dropped` of them are back.
-/// - If `linked`, that instance alone recycles into the pool's cache, and it allocates while that is
+/// - If `shared.linked`, that instance alone recycles into the pool's cache, and it allocates while that is
 ///   polled by the current context, or disabled.
 pub struct PagePool {
     shared: ManuallyDrop<KBox<Shared>>,
     given: u64,
-    linked: Option<Arc<Core>>,
-    device: ManuallyDrop<Arc<Device>>,
 }
 
 // SAFETY: It owns the pool, which is no CPU's or task's.
@@ -113,6 +115,8 @@ impl PagePool {
                 pool: unsafe { NonNull::new_unchecked(pool) },
                 mapped,
                 dropped: Atomic::new(0),
+                device: device.clone(),
+                linked: None,
             },
         );
 
@@ -120,8 +124,6 @@ impl PagePool {
         Ok(Self {
             shared: ManuallyDrop::new(shared),
             given: 0,
-            linked: None,
-            device: ManuallyDrop::new(device.clone()),
         })
     }
 
@@ -134,7 +136,7 @@ impl PagePool {
     /// Stands for `page_pool_alloc()`.
     #[inline]
     pub fn alloc<A: InNapi>(&mut self, at: &A, shape: Shape) -> Option<PoolFrag> {
-        match &self.linked {
+        match &self.shared.linked {
             Some(core) if !core::ptr::eq(&**core, napi::core_of(at)) => return None,
             Some(_) => (),
             None => self.link(at),
@@ -169,7 +171,7 @@ impl PagePool {
         // the pool is destroyed.
         unsafe { raw::page_pool_link(self.shared.pool.as_ptr(), core.as_raw()) };
         // INVARIANT: From now on `alloc` asks.
-        self.linked = Some(core.clone());
+        self.shared.linked = Some(core.clone());
     }
 
     /// Returns what its fragments have of it.
@@ -235,23 +237,22 @@ impl Drop for PagePool {
         };
 
         let destroyed = back
-            && match &self.linked {
+            && match &self.shared.linked {
                 Some(core) => core.while_disabled(destroy),
                 None => destroy(true),
             };
         if destroyed {
-            // SAFETY: They are not used after this. No fragment refers to what they share.
-            unsafe {
-                ManuallyDrop::drop(&mut self.shared);
-                ManuallyDrop::drop(&mut self.device);
-            }
+            // SAFETY: It is not used after this, and no fragment refers to it.
+            unsafe { ManuallyDrop::drop(&mut self.shared) };
         } else {
             dev_warn!(
-                self.device.parent(),
+                self.shared.device.parent(),
                 "a page pool was dropped while it was in use: leaked\n"
             );
-            // What it refers to must not go either.
-            core::mem::forget(self.linked.take());
+            // The log has it: no need for kmemleak to find it, and what it refers to.
+            //
+            // SAFETY: It was allocated.
+            unsafe { raw::kmemleak_not_leak(core::ptr::from_ref(&**self.shared).cast()) };
         }
     }
 }
