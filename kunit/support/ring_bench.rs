@@ -85,7 +85,7 @@ impl Line {
 }
 
 /// The queue's end of it.
-pub(crate) struct Wire(Arc<Line>);
+pub(crate) struct Wire(pub(crate) Arc<Line>);
 
 // SAFETY: The device runs when a test says so, and no test lets it run once the queue was stopped.
 unsafe impl Port for Wire {
@@ -282,7 +282,7 @@ pub(crate) fn offset(region: &Region) -> u64 {
 pub(crate) struct Bench {
     pub(crate) pool: Arc<Pool>,
     pub(crate) line: Arc<Line>,
-    offset: u64,
+    pub(crate) offset: u64,
 }
 
 /// A queue that most tests can use.

@@ -137,7 +137,7 @@ impl Control {
                 return Err(ETIMEDOUT);
             }
             fsleep(pause);
-            waited = waited + pause;
+            waited += pause;
             pause = (pause + pause).min(LAST_PAUSE);
         }
     }

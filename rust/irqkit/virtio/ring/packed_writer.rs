@@ -58,7 +58,7 @@ impl Cursor {
     /// Returns it as it is told to the device.
     #[inline]
     pub(super) fn position(self) -> u16 {
-        self.at | u16::from(self.wrap) << 15
+        self.at | (u16::from(self.wrap) << 15)
     }
 
     /// Returns the flags that make a descriptor here available.
