@@ -189,7 +189,13 @@ where
     /// Returns whether the device says that it has used the next descriptor.
     #[inline]
     fn is_used(&self) -> bool {
-        (self.memory.flags(self.used.at) ^ self.used.used()) & (AVAIL | USED) == 0
+        self.is_used_at(self.used)
+    }
+
+    /// Returns whether the device says that it has used the descriptor at `place`.
+    #[inline]
+    fn is_used_at(&self, place: Cursor) -> bool {
+        (self.memory.flags(place.at) ^ place.used()) & (AVAIL | USED) == 0
     }
 
     /// Returns how many descriptors the device has.
@@ -401,9 +407,16 @@ where
         let after = ((u32::from(self.outstanding()) * 3) >> 2) as u16;
 
         self.arm(after);
-        // Which descriptors are used says only the next one. If that is not, none is, and the
-        // device comes to the one that was asked for later than it was asked.
-        !self.has_used()
+        // If there is a used descriptor for each, that place says whether the device was there before
+        // it was asked. Else only the next one says whether it was anywhere.
+        if self.event_idx && !self.in_order && self.outstanding() == self.in_flight {
+            let there = self.used.plus(after, self.layout);
+
+            // Of a device that has passed others, too, the next one is there to take.
+            !(self.has_used() && self.is_used_at(there))
+        } else {
+            !self.has_used()
+        }
     }
 
     fn poisoned(&self) -> Option<Poison> {
