@@ -139,6 +139,8 @@ pub(crate) fn send<K: Rings>(
     mut skb: SkBuff,
     _ctx: SoftIrq<'_>,
 ) -> bool {
+    // What comes back meanwhile is seen below, which is cheaper than an interrupt.
+    queue.ring.disable_cb();
     skb.tx_timestamp();
 
     let kick = match queue.add(skb) {
@@ -155,6 +157,7 @@ pub(crate) fn send<K: Rings>(
         }
     };
     if !kick {
+        // Another frame follows.
         return false;
     }
     queue.kick();
