@@ -77,10 +77,7 @@ mod tests {
         path: &Arc<Path>,
         body: F,
     ) -> Result<Pin<KBox<Ticker<Handler<F>>>>> {
-        KBox::pin_init(
-            Ticker::new(Handler(body), path.clone()),
-            GFP_KERNEL,
-        )
+        KBox::pin_init(Ticker::new(Handler(body), path.clone()), GFP_KERNEL)
     }
 
     /// A number that handlers and tests share.
@@ -134,7 +131,10 @@ mod tests {
         let shortest = Ticker::<Handler<fn(&mut Run<'_>)>>::SHORTEST_US;
         let mut answers = [Ok(()); 4];
 
-        for (answer, us) in answers.iter_mut().zip([shortest - 1, 0, -1, i64::MIN / 1000]) {
+        for (answer, us) in answers
+            .iter_mut()
+            .zip([shortest - 1, 0, -1, i64::MIN / 1000])
+        {
             *answer = Task::with(|task| t.start(task, Delta::from_micros(us)))?;
         }
         let ticking = t.is_ticking();

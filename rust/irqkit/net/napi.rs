@@ -20,30 +20,13 @@
 //!
 //! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 
-use core::{
-    ffi::c_void,
-    marker::{
-        PhantomData,
-        PhantomPinned, //
-    },
-    ptr, //
-};
+use core::ptr;
 
 use irqkit_bindings as raw;
 use kernel::{
-    alloc::Flags,
     bindings,
-    new_mutex,
     prelude::*,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        Arc,
-        Mutex, //
-    },
-    types::Opaque, //
+    sync::Arc, //
 };
 
 use super::{
@@ -67,6 +50,21 @@ use crate::{
         Stamp, //
     }, //
 };
+
+mod object;
+mod place;
+
+pub(super) use object::Core;
+pub(super) use place::{
+    core_of,
+    idle_core, //
+};
+pub use place::{
+    Idle,
+    InNapi, //
+};
+
+use object::Switch;
 
 /// What a poll wants next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -123,80 +121,6 @@ impl Link {
             Self::Rx(queue) => (false, queue),
             Self::Tx(queue) => (true, queue),
         }
-    }
-}
-
-/// Whether an instance is enabled, under its lock.
-struct Switch {
-    enabled: bool,
-    /// It will never be again.
-    ended: bool,
-}
-
-/// The C object, without what is polled: page pools have one as well.
-///
-/// # Invariants
-///
-/// - `napi` was added to `device`, and is deleted from it when `switch.ended` is set.
-/// - It is disabled, in the sense of the core, unless `switch.enabled`, but while `switch` is held.
-/// - `enabling` is held by whoever enables it.
-#[pin_data]
-pub struct Core {
-    #[pin]
-    napi: Opaque<raw::irqkit_napi>,
-    device: Arc<Device>,
-    link: Link,
-    #[pin]
-    switch: Mutex<Switch>,
-    #[pin]
-    enabling: Mutex<bool>,
-    /// False only while it is disabled: what is scheduled then, the core would remember, and poll for
-    /// when it is enabled again.
-    on: Atomic<bool>,
-    /// The [`Napi`] that it is part of; set before it is first enabled.
-    owner: Atomic<*mut c_void>,
-    #[pin]
-    _pin: PhantomPinned,
-}
-
-// SAFETY: The C object is made to be used on all CPUs.
-unsafe impl Send for Core {}
-
-// SAFETY: As above.
-unsafe impl Sync for Core {}
-
-impl Core {
-    #[inline]
-    pub(super) fn as_raw(&self) -> *mut bindings::napi_struct {
-        self.napi.get().cast()
-    }
-
-    #[inline]
-    pub(super) fn device(&self) -> &Device {
-        &self.device
-    }
-
-    /// Calls `f` while the instance can't be enabled; it says whether it is disabled. Task context.
-    pub(super) fn while_disabled<R>(&self, f: impl FnOnce(bool) -> R) -> R {
-        let enabled = self.enabling.lock();
-
-        f(!*enabled)
-    }
-
-    fn enable(&self) {
-        let mut enabled = self.enabling.lock();
-
-        self.on.store(true, Relaxed);
-        // SAFETY: By the type invariants it was added, and is disabled; the caller holds `switch`.
-        unsafe { raw::napi_enable(self.as_raw()) };
-        *enabled = true;
-    }
-
-    fn disable(&self) {
-        // SAFETY: By the type invariants it was added, and is enabled; the caller holds `switch`.
-        unsafe { raw::napi_disable(self.as_raw()) };
-        self.on.store(false, Relaxed);
-        *self.enabling.lock() = false;
     }
 }
 
@@ -271,20 +195,7 @@ impl Device {
         state.members.reserve(1, GFP_KERNEL)?;
 
         // INVARIANT: It is added below, and nobody has it before.
-        let core = Arc::pin_init(
-            pin_init!(Core {
-                // All zeroes is what the core expects.
-                napi <- pin_init::init_zeroed::<Opaque<raw::irqkit_napi>>(),
-                device: self.clone(),
-                link,
-                switch <- new_mutex!(Switch { enabled: false, ended: false }, "irqkit::net::napi"),
-                enabling <- new_mutex!(false, "irqkit::net::enabling"),
-                on: Atomic::new(false),
-                owner: Atomic::new(ptr::null_mut()),
-                _pin: PhantomPinned,
-            }),
-            GFP_KERNEL,
-        )?;
+        let core = Arc::pin_init(Core::new(self.clone(), link), GFP_KERNEL)?;
         // INVARIANT: The device gets it below.
         let napi = Arc::new(
             Napi {
@@ -298,8 +209,7 @@ impl Device {
             },
             GFP_KERNEL,
         )?;
-        core.owner
-            .store(Arc::as_ptr(&napi).cast_mut().cast(), Relaxed);
+        core.set_owner(Arc::as_ptr(&napi).cast());
 
         // SAFETY:
         // - The device is valid, not registered, and has such a queue.
@@ -427,7 +337,7 @@ impl<P: Poller> Napi<P> {
         // and one that it refused is pending for nobody.
         let _ = self.path.schedule(&self.pending, at);
 
-        if self.core.on.load(Relaxed) && self.prep() {
+        if self.core.is_on() && self.prep() {
             // Else it is just being polled to the end, or by netpoll, and masks when it is next.
             if let Some(mut polled) = self.poller.claim() {
                 polled.mask();
@@ -464,13 +374,7 @@ impl<P: Poller> Napi<P> {
         }
         let result = {
             let mut polled = self.poller.wait(task);
-            f(
-                &mut polled.poller,
-                &Idle {
-                    core: &self.core,
-                    _context: PhantomData,
-                },
-            )
+            f(&mut polled.poller, &Idle::new(&self.core))
         };
         if switch.enabled {
             self.core.enable();
@@ -511,17 +415,8 @@ impl<P: Poller> Napi<P> {
     /// `napi` is that of a [`Napi<P>`], which is valid for `'a`.
     #[inline]
     pub(super) unsafe fn of<'a>(napi: *mut bindings::napi_struct) -> &'a Self {
-        // SAFETY: By the safety requirements it is the first member of field `napi` of a `Core`.
-        let core = unsafe {
-            &*kernel::container_of!(
-                Opaque::cast_from(napi.cast::<raw::irqkit_napi>()),
-                Core,
-                napi
-            )
-        };
-
         // SAFETY: By the safety requirements; it was set before it was added.
-        unsafe { &*core.owner.load(Relaxed).cast::<Self>() }
+        unsafe { &*Core::owner_of(napi).cast::<Self>() }
     }
 
     /// Returns the receive queue that it serves.
@@ -532,77 +427,4 @@ impl<P: Poller> Napi<P> {
             Link::Tx(_) => None,
         }
     }
-}
-
-mod private {
-    pub trait Sealed {
-        /// Returns the C object of the instance.
-        fn core(&self) -> &super::Core;
-
-        /// Returns it if it is disabled.
-        fn idle(&self) -> Option<&super::Arc<super::Core>> {
-            None
-        }
-    }
-}
-
-/// A place that excludes that a certain NAPI instance runs elsewhere.
-pub trait InNapi: private::Sealed {
-    /// Whether it must not sleep.
-    const ATOMIC: bool;
-
-    /// Returns the flags for allocations.
-    fn alloc_flags(&self) -> Flags;
-}
-
-/// An instance that is kept from polling: what [`Napi::with`] gives.
-pub struct Idle<'a> {
-    core: &'a Arc<Core>,
-    /// Neither `Send` nor `Sync`.
-    _context: PhantomData<*mut ()>,
-}
-
-impl private::Sealed for Idle<'_> {
-    fn core(&self) -> &Core {
-        self.core
-    }
-
-    fn idle(&self) -> Option<&Arc<Core>> {
-        Some(self.core)
-    }
-}
-
-impl InNapi for Idle<'_> {
-    const ATOMIC: bool = false;
-
-    fn alloc_flags(&self) -> Flags {
-        GFP_KERNEL
-    }
-}
-
-impl private::Sealed for Budget<'_> {
-    #[inline]
-    fn core(&self) -> &Core {
-        self.napi()
-    }
-}
-
-impl InNapi for Budget<'_> {
-    const ATOMIC: bool = true;
-
-    #[inline]
-    fn alloc_flags(&self) -> Flags {
-        GFP_ATOMIC
-    }
-}
-
-/// Returns the C object of the instance that `at` is about.
-#[inline]
-pub(super) fn core_of(at: &impl InNapi) -> &Core {
-    private::Sealed::core(at)
-}
-
-/// Returns it if that is disabled as long as `at` lives.
-pub(super) fn idle_core(at: &impl InNapi) -> Option<&Arc<Core>> {
-    private::Sealed::idle(at)
 }

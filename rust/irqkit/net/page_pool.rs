@@ -40,6 +40,10 @@ use super::{
 use crate::dma::Addressing;
 
 /// What the pool and its fragments have in common.
+///
+/// # Invariants
+///
+/// `pool` is a page pool of `device`, which maps what it gives if `mapped`.
 pub(super) struct Shared {
     pub(super) pool: NonNull<bindings::page_pool>,
     pub(super) mapped: bool,
@@ -60,7 +64,7 @@ pub(super) struct Shared {
 ///
 /// # Invariants
 ///
-/// - `shared.pool` is a page pool of `shared.device`, which maps what it gives if `shared.mapped`.
+/// - Nobody else allocates from `shared.pool`, or destroys it.
 /// - `given` fragments were given that did not become a packet's; `shared.dropped` of them are back.
 /// - If `shared.linked`, that instance alone recycles into the pool's cache, and it allocates while that is
 ///   polled by the current context, or disabled.

@@ -6,13 +6,13 @@ use irqkit_bindings as raw;
 use kernel::prelude::*;
 
 /// What a page is at most cut into.
-const PAGE: u32 = raw::irqkit_net_layout_IRQKIT_PAGE_SIZE as u32;
+const PAGE: u32 = raw::irqkit_net_layout_IRQKIT_PAGE_SIZE;
 
 /// What a packet that is built around memory takes of it at the end.
-const TAIL: u32 = raw::irqkit_net_layout_IRQKIT_SKB_TAIL as u32;
+const TAIL: u32 = raw::irqkit_net_layout_IRQKIT_SKB_TAIL;
 
 /// What fragments are aligned to.
-const ALIGN: u32 = raw::irqkit_net_layout_IRQKIT_CACHE_BYTES as u32;
+const ALIGN: u32 = raw::irqkit_net_layout_IRQKIT_CACHE_BYTES;
 
 /// What memory is to be like.
 ///

@@ -371,7 +371,7 @@ impl SkBuff {
         let end = u32::try_from(to.len())
             .ok()
             .and_then(|n| offset.checked_add(n));
-        if !end.is_some_and(|end| end <= self.len()) {
+        if end.is_none_or(|end| end > self.len()) {
             return Err(EINVAL);
         }
         // CAST: A packet is shorter than 2 GiB, and so is what is within.
