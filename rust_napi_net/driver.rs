@@ -18,6 +18,7 @@ use kernel::{
 
 use irqkit::{
     context::Task,
+    cpu_hotplug,
     dma::{
         stream::Stream,
         Addressing, //
@@ -26,10 +27,12 @@ use irqkit::{
         self,
         Link,
         MappedSkb,
-        PagePool, //
+        PagePool,
+        PoolChain,
+        PoolFrag, //
     },
     path::{
-        Kind,
+        self,
         PathSet, //
     },
     pci::device_id,
@@ -38,7 +41,6 @@ use irqkit::{
         Device,
         Features,
         PackedRings,
-        Rings,
         Setup,
         SplitRings,
         PACKED_FEATURES, //
@@ -52,6 +54,10 @@ use crate::{
         Kicks, //
     },
     file,
+    kind::{
+        Kind,
+        Of, //
+    },
     logic::{
         config,
         features,
@@ -63,12 +69,16 @@ use crate::{
         TxPath, //
     },
     param::Parameters,
-    plan::Plan,
+    plan::{
+        Plan,
+        Receive, //
+    },
     recover::{
         self,
         Nap,
         Recover,
-        Session, //
+        Session,
+        Spreader, //
     },
     rx::{
         refill::Refill,
@@ -103,6 +113,9 @@ kernel::pci_device_table!(
     ]
 );
 
+/// The most pages that a pool keeps.
+const MOST_PAGES: u32 = 16384;
+
 /// How many devices there were, for names that nobody else has.
 static NUMBER: Atomic<u32> = Atomic::new(0);
 
@@ -115,15 +128,16 @@ pub(crate) struct NetDriver;
 ///
 /// 1. The files: nobody looks any more.
 /// 2. The network device, unregistered: nobody sends or opens.
-/// 3. The sleeper: the device is not brought to life again.
+/// 3. The sleeper and the watcher: the device is not brought to life again, or moved.
 /// 4. The circles: the items of the work queues let go of what they work on.
 /// 5. The session, with the last who holds it: the device is reset, so that it neither interrupts
 ///    nor touches memory, and the handlers have ended.
 /// 6. The work queues, with whatever runs on them.
-pub(crate) struct Card<K: Rings> {
+pub(crate) struct Card<K: Kind> {
     _files: PathSet,
     _registration: net::Registration<Nic<K>>,
     _sleeper: pm::Registration<Nap<K>>,
+    _watcher: cpu_hotplug::Registration<Spreader<K>>,
     _circles: Circles<K>,
     _session: Arc<Session<K>>,
     _work: Work,
@@ -132,15 +146,19 @@ pub(crate) struct Card<K: Rings> {
 /// A card with rings of either kind.
 pub(crate) enum Bound {
     #[allow(dead_code)]
-    Split(Card<SplitRings>),
+    Split(Card<Of<SplitRings, PoolFrag>>),
     #[allow(dead_code)]
-    Packed(Card<PackedRings>),
+    SplitBig(Card<Of<SplitRings, PoolChain>>),
+    #[allow(dead_code)]
+    Packed(Card<Of<PackedRings, PoolFrag>>),
+    #[allow(dead_code)]
+    PackedBig(Card<Of<PackedRings, PoolChain>>),
 }
 
 /// Cuts the circles of references when dropped.
-struct Circles<K: Rings>(Arc<Nic<K>>);
+struct Circles<K: Kind>(Arc<Nic<K>>);
 
-impl<K: Rings> Drop for Circles<K> {
+impl<K: Kind> Drop for Circles<K> {
     fn drop(&mut self) {
         self.0.dismantle();
     }
@@ -204,16 +222,18 @@ impl NetDriver {
             dev_err!(pdev, "the device has {fault}: refused\n");
         })?;
 
-        Ok(if setup.is_packed() {
-            Bound::Packed(Card::new(pdev, task, setup, plan)?)
-        } else {
-            Bound::Split(Card::new(pdev, task, setup, plan)?)
+        let big = plan.receive == Receive::Big;
+        Ok(match (setup.is_packed(), big) {
+            (false, false) => Bound::Split(Card::new(pdev, task, setup, plan)?),
+            (false, true) => Bound::SplitBig(Card::new(pdev, task, setup, plan)?),
+            (true, false) => Bound::Packed(Card::new(pdev, task, setup, plan)?),
+            (true, true) => Bound::PackedBig(Card::new(pdev, task, setup, plan)?),
         })
     }
 }
 
 /// What the queues of a card are made of.
-struct Parts<'a, 'b, K: Rings> {
+struct Parts<'a, 'b, K: Kind> {
     pdev: &'a pci::Device<Core<'b>>,
     desk: Arc<Desk>,
     files: &'a PathSet,
@@ -223,17 +243,27 @@ struct Parts<'a, 'b, K: Rings> {
     addressing: Addressing,
 }
 
-impl<K: Rings> Parts<'_, '_, K> {
+impl<K: Kind> Parts<'_, '_, K> {
     /// Makes the receiving queue of a pair.
     fn receive(&self, setup: &mut Setup, index: u16, number: u16) -> Result<RxPath<K>> {
         let Desk { plan, device, .. } = &*self.desk;
         let name = CString::try_from_fmt(fmt!("rx{index}"))?;
-        let path = CString::try_from_fmt(fmt!("napi/rx{index}"))?;
-        let path = self.files.path_or_existing(Kind::Napi, &path)?;
+        let label = CString::try_from_fmt(fmt!("napi/rx{index}"))?;
+        let path = self.files.path_or_existing(path::Kind::Napi, &label)?;
 
-        let ring =
-            setup.queue_of::<K, _>(self.pdev, number, &name, plan.parameters.ring_size, 0)?;
-        let pool = PagePool::new(device, index, self.addressing, ring.size().into())?;
+        let ring = setup.queue_of::<K::Rings, _>(
+            self.pdev,
+            number,
+            &name,
+            plan.parameters.ring_size,
+            // One piece needs no table.
+            match plan.pieces() {
+                0 => 0,
+                pieces => u16::try_from(pieces)? + 1,
+            },
+        )?;
+        let pages = u32::from(ring.size()).saturating_mul(plan.pieces() as u32 + 1);
+        let pool = PagePool::new(device, index, self.addressing, pages.min(MOST_PAGES))?;
         let refill = Refill::new(&self.work.refill)?;
         let kicks = Kicks::new()?;
         let receiver = Receiver::new(
@@ -260,7 +290,7 @@ impl<K: Rings> Parts<'_, '_, K> {
         let Desk { plan, device, .. } = &*self.desk;
         let name = CString::try_from_fmt(fmt!("tx{index}"))?;
 
-        let ring = setup.queue_of::<K, _>(
+        let ring = setup.queue_of::<K::Rings, _>(
             self.pdev,
             number,
             &name,
@@ -283,7 +313,7 @@ impl<K: Rings> Parts<'_, '_, K> {
     }
 }
 
-impl<K: Rings> Card<K> {
+impl<K: Kind> Card<K> {
     /// Makes a card of a device that has agreed on what `plan` says.
     fn new(
         pdev: &pci::Device<Core<'_>>,
@@ -367,6 +397,10 @@ impl<K: Rings> Card<K> {
 
         files.control::<file::NicFile<K>>(session.clone())?;
         let sleeper = pm::Registration::new(pdev.as_ref(), Ok::<_, Error>(Nap(session.clone())))?;
+        let watcher = cpu_hotplug::Registration::new(
+            pdev.as_ref(),
+            Ok::<_, Error>(Spreader(nic.recover.clone())),
+        )?;
         let registration = builder.register(nic)?;
         spread::over_cpus(&session, task)?;
 
@@ -374,6 +408,7 @@ impl<K: Rings> Card<K> {
             _files: files,
             _registration: registration,
             _sleeper: sleeper,
+            _watcher: watcher,
             _circles: circles,
             _session: session,
             _work: work,

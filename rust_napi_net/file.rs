@@ -19,6 +19,7 @@ use irqkit::{
 };
 
 use crate::{
+    kind::Kind,
     param,
     recover::Session, //
 };
@@ -26,7 +27,7 @@ use crate::{
 /// The card.
 pub(crate) struct NicFile<K>(PhantomData<K>);
 
-impl<K: Rings> Control for NicFile<K> {
+impl<K: Kind> Control for NicFile<K> {
     type Data = Session<K>;
     const NAME: &'static CStr = c"nic";
     const ACCESS: Access = Access::ReadOnly;
@@ -37,7 +38,11 @@ impl<K: Rings> Control for NicFile<K> {
 
         seq_print!(out, "vectors {}\n", param::name_of(session.live.policy()));
         seq_print!(out, "features {:#x}\n", plan.features.bits());
-        seq_print!(out, "ring {}\n", if K::PACKED { "packed" } else { "split" });
+        seq_print!(
+            out,
+            "ring {}\n",
+            if K::Rings::PACKED { "packed" } else { "split" }
+        );
         seq_print!(out, "receive {}\n", plan.receive.name());
         seq_print!(out, "tx_completion {}\n", plan.parameters.completion.name());
         seq_print!(out, "pairs {}\n", plan.used_pairs);

@@ -38,7 +38,6 @@ use irqkit::{
         Event,
         Handler,
         Health,
-        Rings,
         Wake, //
     }, //
 };
@@ -49,6 +48,7 @@ use crate::{
         Desk,
         Kicks, //
     },
+    kind::Kind,
     recover::Recover,
     rx::{
         refill::Refill,
@@ -62,14 +62,14 @@ use crate::{
 };
 
 /// A queue by which frames come in.
-pub(crate) struct RxPath<K: Rings> {
+pub(crate) struct RxPath<K: Kind> {
     pub(crate) napi: Arc<Napi<Receiver<K>>>,
     pub(crate) refill: Refill<K>,
     pub(crate) kicks: Arc<Kicks>,
 }
 
 /// A queue by which frames go out.
-pub(crate) struct TxPath<K: Rings> {
+pub(crate) struct TxPath<K: Kind> {
     pub(crate) cell: Arc<TxCell<Transmitter<K>>>,
     pub(crate) completer: Completer<K>,
     pub(crate) kicks: Arc<Kicks>,
@@ -78,7 +78,7 @@ pub(crate) struct TxPath<K: Rings> {
 }
 
 /// A network card.
-pub(crate) struct Nic<K: Rings> {
+pub(crate) struct Nic<K: Kind> {
     pub(crate) desk: Arc<Desk>,
     pub(crate) virtio: Arc<Device>,
     pub(crate) rx: KVec<RxPath<K>>,
@@ -88,7 +88,7 @@ pub(crate) struct Nic<K: Rings> {
     pub(crate) open: Atomic<bool>,
 }
 
-impl<K: Rings> Nic<K> {
+impl<K: Kind> Nic<K> {
     /// Tells the core whether the link is up.
     pub(crate) fn update_link(&self, task: Task<'_>) {
         let up = link_is_up(&self.desk.plan, &self.virtio);
@@ -105,7 +105,7 @@ impl<K: Rings> Nic<K> {
     }
 }
 
-impl<K: Rings> Handler for Nic<K> {
+impl<K: Kind> Handler for Nic<K> {
     #[inline]
     fn used(&self, queue: u16, ctx: HardIrq<'_>, run: &mut Run<'_>) -> Wake {
         let pair = usize::from(queue / 2);
@@ -131,7 +131,7 @@ impl<K: Rings> Handler for Nic<K> {
     }
 }
 
-impl<K: Rings> net::Driver for Nic<K> {
+impl<K: Kind> net::Driver for Nic<K> {
     fn open(&self, _device: &net::Device, task: Task<'_>) -> Result {
         for rx in self.rx.iter() {
             if !rx.napi.with(task, |receiver, at| receiver.fill(at)) {

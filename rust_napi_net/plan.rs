@@ -145,6 +145,21 @@ impl Plan {
         self.features.contains(feature)
     }
 
+    /// How many pieces a buffer has beside the first one.
+    pub(crate) fn pieces(&self) -> usize {
+        if self.receive != Receive::Big {
+            return 0;
+        }
+        let longest = match self.features & features::GUEST_LARGE {
+            Features::NONE => frame_len(self.max_mtu),
+            _ => LARGEST,
+        };
+        let first = frame_len(self.mtu.into()).min(net::Shape::most(HEADROOM));
+
+        // CAST: A few, as a page is more than a few thousand bytes.
+        longest.saturating_sub(first).div_ceil(PIECE) as usize
+    }
+
     /// The offloads of the network device that this makes.
     pub(crate) fn offloads(&self) -> net::Features {
         use net::Features as Offload;
@@ -167,6 +182,13 @@ impl Plan {
 
 /// Bytes before the header in a buffer, for those who put headers before the frame.
 pub(crate) const HEADROOM: u32 = 64;
+
+/// The bytes of a buffer's pieces but for the first: a page.
+// CAST: It is a few thousand.
+pub(crate) const PIECE: u32 = kernel::page::PAGE_SIZE as u32;
+
+/// What a buffer must have room for if large frames may come in, with the header: section 5.1.6.3.1.
+const LARGEST: u32 = 65562;
 
 /// The tag of a VLAN, which the MTU does not include.
 const VLAN: u32 = 4;

@@ -6,6 +6,7 @@
 //! Else, and if the device has failed altogether, it is reset as a whole and set up again.
 
 use kernel::{
+    cpu::CpuId,
     new_mutex,
     prelude::*,
     static_lock_class,
@@ -22,6 +23,7 @@ use kernel::{
 
 use irqkit::{
     context::Task,
+    cpu_hotplug::Watcher,
     net::TxStat,
     path::{
         Run,
@@ -32,7 +34,6 @@ use irqkit::{
         Buffer,
         Control,
         Live,
-        Rings,
         Stopped,
         Virtqueue, //
     },
@@ -45,8 +46,10 @@ use irqkit::{
 };
 
 use crate::{
+    kind::Kind,
     logic::config,
     nic::Nic,
+    spread,
     tx, //
 };
 
@@ -64,14 +67,14 @@ pub(crate) const ANSWER: usize = 1;
 
 /// A card at work, for what is to be done to it as a whole.
 #[pin_data]
-pub(crate) struct Session<K: Rings> {
+pub(crate) struct Session<K: Kind> {
     pub(crate) live: Live<Nic<K>>,
     #[pin]
     control: Mutex<Option<Control>>,
     pub(crate) nic: Arc<Nic<K>>,
 }
 
-impl<K: Rings> Session<K> {
+impl<K: Kind> Session<K> {
     pub(crate) fn new(
         live: Live<Nic<K>>,
         control: Option<Control>,
@@ -212,20 +215,32 @@ where
 
 /// What the work item does.
 #[pin_data]
-pub(crate) struct Doctor<K: Rings> {
+pub(crate) struct Doctor<K: Kind> {
     /// The card; [`None`] before it works and after it went.
     #[pin]
     session: Mutex<Option<Arc<Session<K>>>>,
     /// The device failed as a whole.
     all: Atomic<bool>,
+    /// A CPU has come.
+    spread: Atomic<bool>,
 }
 
-impl<K: Rings> Handler for Doctor<K> {
+impl<K: Kind> Handler for Doctor<K> {
     fn run(&self, task: Task<'_>, _this: &Item, run: &mut Run<'_>) {
         let Some(session) = self.session.lock().clone() else {
             return;
         };
         let desk = &session.nic.desk;
+        if self.spread.xchg(false, Full) {
+            run.items(1);
+            if let Err(e) = spread::over_cpus(&session, task) {
+                dev_warn!(
+                    desk.function,
+                    "not spread over the CPUs ({})\n",
+                    e.to_errno()
+                );
+            }
+        }
         let mut all = self.all.xchg(false, Full);
 
         for (tx, index) in session.nic.tx.iter().zip(0u16..) {
@@ -266,14 +281,15 @@ impl<K: Rings> Handler for Doctor<K> {
 }
 
 /// Asks for help.
-pub(crate) struct Recover<K: Rings>(ArcWork<Doctor<K>>);
+pub(crate) struct Recover<K: Kind>(ArcWork<Doctor<K>>);
 
-impl<K: Rings> Recover<K> {
+impl<K: Kind> Recover<K> {
     /// Makes one that works on `queue`.
     pub(crate) fn new(queue: &Queue) -> Result<Self> {
         let doctor = pin_init!(Doctor {
             session <- new_mutex!(None, "Doctor::session"),
             all: Atomic::new(false),
+            spread: Atomic::new(false),
         });
 
         Ok(Self(ArcWork::new(
@@ -300,6 +316,12 @@ impl<K: Rings> Recover<K> {
         let _ = self.0.schedule(Stamp::now());
     }
 
+    /// Asks for interrupts and queues to be spread over the CPUs again. Any context.
+    fn request_spread(&self) {
+        self.0.handler().spread.store(true, Relaxed);
+        self.request();
+    }
+
     /// Asks for the device to be reset. Any context.
     pub(crate) fn request_all(&self) {
         self.0.handler().all.store(true, Relaxed);
@@ -307,16 +329,26 @@ impl<K: Rings> Recover<K> {
     }
 }
 
-impl<K: Rings> Clone for Recover<K> {
+impl<K: Kind> Clone for Recover<K> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-/// Takes the card down before the machine sleeps, and brings it back.
-pub(crate) struct Nap<K: Rings>(pub(crate) Arc<Session<K>>);
+/// Spreads the card over the CPUs when one comes back: its interrupts went elsewhere when it left.
+pub(crate) struct Spreader<K: Kind>(pub(crate) Recover<K>);
 
-impl<K: Rings> Sleeper for Nap<K> {
+impl<K: Kind> Watcher for Spreader<K> {
+    fn online(&self, _cpu: CpuId, _task: Task<'_>) {
+        // Not here: XPS waits for the CPU to be there altogether.
+        self.0.request_spread();
+    }
+}
+
+/// Takes the card down before the machine sleeps, and brings it back.
+pub(crate) struct Nap<K: Kind>(pub(crate) Arc<Session<K>>);
+
+impl<K: Kind> Sleeper for Nap<K> {
     fn sleep(&self, task: Task<'_>) -> Result {
         self.0.down(task)
     }

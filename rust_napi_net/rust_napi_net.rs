@@ -18,6 +18,7 @@ use irqkit::pci::WithDmaMask;
 mod desk;
 mod driver;
 mod file;
+mod kind;
 mod logic;
 mod nic;
 mod offload;

@@ -17,7 +17,6 @@ use irqkit::{
         Next,
         PagePool,
         Poller,
-        PoolFrag,
         Received,
         RxStat,
         Shape,
@@ -25,7 +24,6 @@ use irqkit::{
     },
     virtio::{
         QueueOf,
-        Rings,
         Used, //
     }, //
 };
@@ -34,6 +32,11 @@ use crate::{
     desk::{
         Desk,
         Kicks, //
+    },
+    kind::{
+        Kind,
+        Memory,
+        Shapes, //
     },
     logic::{
         header::{
@@ -48,7 +51,8 @@ use crate::{
     plan::{
         frame_len,
         Receive,
-        HEADROOM, //
+        HEADROOM,
+        PIECE, //
     },
     recover::Recover, //
 };
@@ -67,9 +71,11 @@ const HEADER: u32 = header::LEN as u32;
 const MOST_BUFFERS: u16 = 64;
 
 /// The queue by which frames come in, and what they are put into.
-pub(crate) struct Receiver<K: Rings> {
+pub(crate) struct Receiver<K: Kind> {
     // Before the pool that its buffers are from.
-    ring: QueueOf<K, PoolFrag>,
+    ring: QueueOf<K::Rings, K::Memory>,
+    /// What is left of buffers, to be filled anew.
+    spare: KVec<K::Memory>,
     pool: PagePool,
     desk: Arc<Desk>,
     refill: Refill<K>,
@@ -82,15 +88,17 @@ pub(crate) struct Receiver<K: Rings> {
     /// The room in a buffer for a frame of the MTU.
     frame: u32,
     /// Buffers for that, and the largest there are.
-    shapes: [Shape; 2],
+    shapes: [Shapes; 2],
+    /// How many descriptors one takes.
+    descriptors: u16,
     /// How long frames are of late.
     average: Average,
 }
 
-impl<K: Rings> Receiver<K> {
+impl<K: Kind> Receiver<K> {
     /// Makes the receiving end of a queue. Buffers are posted by [`Receiver::fill`].
     pub(crate) fn new(
-        ring: QueueOf<K, PoolFrag>,
+        ring: QueueOf<K::Rings, K::Memory>,
         pool: PagePool,
         refill: Refill<K>,
         recover: Recover<K>,
@@ -103,11 +111,22 @@ impl<K: Rings> Receiver<K> {
         let room = Shape::most(HEADROOM);
         let frame = frame_len(plan.mtu.into()).min(room);
 
+        let shapes = |first| {
+            Ok::<_, Error>(Shapes {
+                first: Shape::packet(HEADROOM, first)?,
+                more: Shape::fragment(PIECE)?,
+                count: plan.pieces(),
+            })
+        };
+        let descriptors = match plan.has(Features::RING_INDIRECT_DESC) {
+            true => 1,
+            false => u16::try_from(plan.pieces())? + 1,
+        };
+
         Ok(Self {
-            shapes: [
-                Shape::packet(HEADROOM, frame)?,
-                Shape::packet(HEADROOM, room)?,
-            ],
+            shapes: [shapes(frame)?, shapes(room)?],
+            descriptors,
+            spare: KVec::with_capacity(ring.size().into(), GFP_KERNEL)?,
             ring,
             pool,
             desk: desk.clone(),
@@ -125,24 +144,25 @@ impl<K: Rings> Receiver<K> {
 
     /// The buffers to post now: if frames are longer than an MTU allows, as large ones are, a page
     /// for each holds them in the fewest pieces.
-    fn shape(&self) -> Shape {
+    fn shapes(&self) -> Shapes {
         let [frame, largest] = self.shapes;
 
-        if self.mergeable && self.average.get() > self.frame {
-            largest
-        } else {
+        if !self.mergeable || self.average.get() <= self.frame {
             frame
+        } else {
+            largest
         }
     }
 
     /// Posts as many buffers as the device can have, and returns whether there was memory for all.
     pub(crate) fn fill(&mut self, at: &impl InNapi) -> bool {
-        let shape = self.shape();
+        let shapes = self.shapes();
         let mut enough = true;
         let mut added = false;
 
-        while self.ring.free() > 0 {
-            let Some(buffer) = self.pool.alloc(at, shape) else {
+        while self.ring.free() >= self.descriptors {
+            let spare = self.spare.pop();
+            let Some(buffer) = K::Memory::alloc(&mut self.pool, at, &shapes, spare) else {
                 self.count(RxStat::AllocFail);
                 enough = false;
                 break;
@@ -159,7 +179,7 @@ impl<K: Rings> Receiver<K> {
     }
 
     /// Takes the next frame from the ring; [`None`] if there is none.
-    fn next(&mut self) -> Option<Used<PoolFrag>> {
+    fn next(&mut self) -> Option<Used<K::Memory>> {
         self.ring.get_used()
     }
 
@@ -173,9 +193,9 @@ impl<K: Rings> Receiver<K> {
 
     /// Makes an skb of what came in `used` and, if the header says so, in buffers behind it.
     #[inline]
-    fn assemble(&mut self, used: Used<PoolFrag>, budget: &mut Budget<'_>) -> Option<SkBuff> {
+    fn assemble(&mut self, used: Used<K::Memory>, budget: &mut Budget<'_>) -> Option<SkBuff> {
         let written = used.written;
-        let first = used.buffer.received(written);
+        let (first, mut rest) = used.buffer.first(written)?;
         let mut bytes = [0; header::LEN];
 
         // What the device may still write is read once, and believed of this copy.
@@ -196,22 +216,24 @@ impl<K: Rings> Receiver<K> {
             false => 1,
         };
 
-        let len = written - HEADER;
+        let len = first.len().saturating_sub(HEADER);
         let mut skb = self.begin(first, len, budget);
+        while let Some(more) = K::Memory::next(&mut rest) {
+            skb = skb.and_then(|skb| self.append(skb, more));
+        }
+        if let Some(spare) = K::Memory::spare(rest) {
+            // There is room for as many as the ring has.
+            let _ = self.spare.push_within_capacity(spare);
+        }
         for _ in 1..buffers {
             let Some(used) = self.next() else {
                 // They must be there before the first one is said to be used.
                 self.count(RxStat::LengthErrors);
                 return None;
             };
-            let written = used.written;
-            let more = used.buffer.received(written);
             // Even if there was no memory: the rest of that frame is not the beginning of another.
-            if let Some(whole) = skb.as_mut() {
-                if whole.add_frag(more, &mut self.pool, 0, written).is_err() {
-                    self.count(RxStat::LengthErrors);
-                    skb = None;
-                }
+            if let Some((more, _)) = used.buffer.first(used.written) {
+                skb = skb.and_then(|skb| self.append(skb, more));
             }
         }
 
@@ -224,6 +246,20 @@ impl<K: Rings> Receiver<K> {
             }
             Err(fault) => {
                 self.drop_for(fault);
+                None
+            }
+        }
+    }
+
+    /// Adds a piece to a frame.
+    #[inline]
+    fn append(&mut self, mut skb: SkBuff, more: Received) -> Option<SkBuff> {
+        let len = more.len();
+
+        match skb.add_frag(more, &mut self.pool, 0, len) {
+            Ok(()) => Some(skb),
+            Err(_) => {
+                self.count(RxStat::LengthErrors);
                 None
             }
         }
@@ -282,12 +318,12 @@ impl<K: Rings> Receiver<K> {
     }
 
     /// The ring, for who resets it.
-    pub(crate) fn ring(&mut self) -> &mut QueueOf<K, PoolFrag> {
+    pub(crate) fn ring(&mut self) -> &mut QueueOf<K::Rings, K::Memory> {
         &mut self.ring
     }
 }
 
-impl<K: Rings> Poller for Receiver<K> {
+impl<K: Kind> Poller for Receiver<K> {
     #[inline]
     fn poll(&mut self, budget: &mut Budget<'_>, _ctx: SoftIrq<'_>) -> Next {
         let next = loop {

@@ -15,11 +15,11 @@ use kernel::{
 use irqkit::{
     context::Task,
     irq::CpuList,
-    percpu::possible_cpus,
-    virtio::Rings, //
+    percpu::possible_cpus, //
 };
 
 use crate::{
+    kind::Kind,
     logic::config,
     recover::Session, //
 };
@@ -36,7 +36,7 @@ fn cpus_of(pair: usize, pairs: usize) -> impl Iterator<Item = CpuId> + Clone {
 ///
 /// Where interrupts can't be moved, or there is but one for all, they stay where they are: it is
 /// not what the card's work depends on.
-pub(crate) fn over_cpus<K: Rings>(session: &Session<K>, task: Task<'_>) -> Result {
+pub(crate) fn over_cpus<K: Kind>(session: &Session<K>, task: Task<'_>) -> Result {
     let nic = &*session.nic;
     let pairs = nic.rx.len();
 

@@ -17,14 +17,12 @@ use irqkit::{
         TxStat,
         MAX_FRAGS, //
     },
-    virtio::{
-        QueueOf,
-        Rings, //
-    }, //
+    virtio::QueueOf, //
 };
 
 use crate::{
     desk::Kicks,
+    kind::Kind,
     offload, //
 };
 
@@ -35,8 +33,8 @@ pub(crate) mod complete;
 pub(crate) const SEGMENTS: u16 = MAX_FRAGS as u16 + 1;
 
 /// The ring of a queue.
-pub(crate) struct Transmitter<K: Rings> {
-    ring: QueueOf<K, MappedSkb>,
+pub(crate) struct Transmitter<K: Kind> {
+    ring: QueueOf<K::Rings, MappedSkb>,
     stream: Stream,
     /// How many descriptors the largest frame takes.
     most: u16,
@@ -51,10 +49,10 @@ enum Sent {
     Dropped,
 }
 
-impl<K: Rings> Transmitter<K> {
+impl<K: Kind> Transmitter<K> {
     /// Makes the sending end of a queue. `indirect` says that a frame takes one descriptor.
     pub(crate) fn new(
-        ring: QueueOf<K, MappedSkb>,
+        ring: QueueOf<K::Rings, MappedSkb>,
         stream: Stream,
         indirect: bool,
         kicks: Arc<Kicks>,
@@ -116,7 +114,7 @@ impl<K: Rings> Transmitter<K> {
     }
 
     /// The ring, for who resets it.
-    pub(crate) fn ring(&mut self) -> &mut QueueOf<K, MappedSkb> {
+    pub(crate) fn ring(&mut self) -> &mut QueueOf<K::Rings, MappedSkb> {
         &mut self.ring
     }
 }
@@ -131,7 +129,7 @@ pub(crate) fn count(device: &net::Device, index: u16, what: TxStat, n: u64) {
 /// Sends a frame, the queue's lock being held. Returns whether completions are there already that
 /// nobody will be told of: the caller sees to them.
 #[inline]
-pub(crate) fn send<K: Rings>(
+pub(crate) fn send<K: Kind>(
     queue: &mut net::Locked<'_, Transmitter<K>>,
     device: &net::Device,
     index: u16,
@@ -167,7 +165,7 @@ pub(crate) fn send<K: Rings>(
 /// Takes back what was sent, lets the queue go on if there is room again, and asks to be told of the
 /// next.
 #[inline]
-pub(crate) fn complete<K: Rings>(
+pub(crate) fn complete<K: Kind>(
     queue: &mut net::Locked<'_, Transmitter<K>>,
     mut free: impl FnMut(SkBuff),
 ) -> u32 {

@@ -20,7 +20,6 @@ use irqkit::{
         Run,
         Stamp, //
     },
-    virtio::Rings,
     workqueue::{
         ArcWork,
         Handler,
@@ -30,19 +29,20 @@ use irqkit::{
 };
 
 use super::Receiver;
+use crate::kind::Kind;
 
 /// How long to wait before the next try, when there was no memory even for a task.
 const PAUSE: Delta = Delta::from_millis(100);
 
 /// Fills a queue.
 #[pin_data]
-pub(crate) struct Filler<K: Rings> {
+pub(crate) struct Filler<K: Kind> {
     /// The queue; [`None`] before it is there and after it went.
     #[pin]
     napi: Mutex<Option<Arc<Napi<Receiver<K>>>>>,
 }
 
-impl<K: Rings> Handler for Filler<K> {
+impl<K: Kind> Handler for Filler<K> {
     fn run(&self, task: Task<'_>, this: &Item, run: &mut Run<'_>) {
         let Some(napi) = self.napi.lock().clone() else {
             return;
@@ -58,9 +58,9 @@ impl<K: Rings> Handler for Filler<K> {
 }
 
 /// Asks for buffers.
-pub(crate) struct Refill<K: Rings>(ArcWork<Filler<K>>);
+pub(crate) struct Refill<K: Kind>(ArcWork<Filler<K>>);
 
-impl<K: Rings> Refill<K> {
+impl<K: Kind> Refill<K> {
     /// Makes one that runs on `queue`.
     pub(crate) fn new(queue: &Queue) -> Result<Self> {
         let filler = pin_init!(Filler {
@@ -95,7 +95,7 @@ impl<K: Rings> Refill<K> {
     }
 }
 
-impl<K: Rings> Clone for Refill<K> {
+impl<K: Kind> Clone for Refill<K> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }

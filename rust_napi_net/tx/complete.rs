@@ -22,7 +22,7 @@ use irqkit::{
         TxCell, //
     },
     path::{
-        Kind,
+        self,
         PathSet,
         Run,
         Stamp, //
@@ -31,20 +31,22 @@ use irqkit::{
         State,
         Tasklet,
         TaskletHandler, //
-    },
-    virtio::Rings, //
+    }, //
 };
 
 use super::{
     complete,
     Transmitter, //
 };
-use crate::param::Completion;
+use crate::{
+    kind::Kind,
+    param::Completion, //
+};
 
 /// The transmit queue, as NAPI sees it.
-pub(crate) struct TxPoller<K: Rings>(Arc<TxCell<Transmitter<K>>>);
+pub(crate) struct TxPoller<K: Kind>(Arc<TxCell<Transmitter<K>>>);
 
-impl<K: Rings> Poller for TxPoller<K> {
+impl<K: Kind> Poller for TxPoller<K> {
     #[inline]
     fn poll(&mut self, budget: &mut Budget<'_>, ctx: SoftIrq<'_>) -> Next {
         let done = complete(&mut self.0.lock(ctx).locked(), |skb| budget.consume(skb));
@@ -72,9 +74,9 @@ impl<K: Rings> Poller for TxPoller<K> {
 }
 
 /// The transmit queue, as a tasklet sees it.
-pub(crate) struct TxTasklet<K: Rings>(Arc<TxCell<Transmitter<K>>>);
+pub(crate) struct TxTasklet<K: Kind>(Arc<TxCell<Transmitter<K>>>);
 
-impl<K: Rings> TaskletHandler for TxTasklet<K> {
+impl<K: Kind> TaskletHandler for TxTasklet<K> {
     #[inline]
     fn run(&self, ctx: SoftIrq<'_>, run: &mut Run<'_>) {
         let done = complete(&mut self.0.lock(ctx).locked(), |skb| skb.consume(ctx));
@@ -84,12 +86,12 @@ impl<K: Rings> TaskletHandler for TxTasklet<K> {
 }
 
 /// Who takes back what was sent.
-pub(crate) enum Completer<K: Rings> {
+pub(crate) enum Completer<K: Kind> {
     Napi(Arc<Napi<TxPoller<K>>>),
     Tasklet(Pin<KBox<Tasklet<TxTasklet<K>>>>),
 }
 
-impl<K: Rings> Completer<K> {
+impl<K: Kind> Completer<K> {
     /// Makes that of queue `index`, with its path in `files`. May sleep.
     pub(crate) fn new(
         how: Completion,
@@ -99,8 +101,8 @@ impl<K: Rings> Completer<K> {
         cell: &Arc<TxCell<Transmitter<K>>>,
     ) -> Result<Self> {
         let kind = match how {
-            Completion::Napi => Kind::Napi,
-            Completion::Tasklet => Kind::Tasklet,
+            Completion::Napi => path::Kind::Napi,
+            Completion::Tasklet => path::Kind::Tasklet,
         };
         let name = kernel::str::CString::try_from_fmt(fmt!("{}/tx{index}", how.name()))?;
         let path = files.path_or_existing(kind, &name)?;

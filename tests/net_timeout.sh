@@ -1,0 +1,56 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# lab-devices: net
+# lab-timeout: 300
+# lab-expect-dmesg: NETDEV WATCHDOG|transmit queue .* timed out
+#
+# A transmit queue from which nothing comes back: a hub whose other port is empty keeps what it is sent. The
+# queue is reset, by itself if the device can do that, and works when there is somebody to send to.
+
+# shellcheck source=tests/lib/net.sh
+. "$(dirname "$0")/lib/net.sh"
+plan 12
+
+on_exit give "$net0"
+
+peer_gone() { [ ! -e $pci/$net1 ]; }
+peer_back() { [ -e $pci/$net1/driver ]; }
+timeouts() { [ "$(driver_log | grep -c "tx0: nothing came back")" -gt 0 ]; }
+stuck() {
+	local name=$1 how=$2
+	qmp device_del id=net1 >/dev/null
+	wait_for 30 peer_gone || bail "the peer does not go"
+	mark_log
+	# More than the queue has room for; nobody answers.
+	ping -q -i 0.002 -c 3000 -W 1 -b 10.7.0.255 >/dev/null 2>&1 &
+	local flood=$!
+	check "$name: the queue is found stuck, and reset" wait_for 60 timeouts
+	kill $flood 2>/dev/null
+	wait $flood 2>/dev/null
+	assert_match "$name: $how" "$how" "$(driver_log)"
+	assert_ge "$name: it is counted" 1 "$(sed -n '/./p' "/sys/class/net/$nic/queues/tx-0/tx_timeout")"
+	qmp device_add driver=virtio-net-pci id=net1 netdev=n1 bus=pci.0 addr=8 mac=52:54:00:12:34:08 romfile= >/dev/null
+	wait_for 30 peer_back || bail "the peer does not come back"
+	peer_nic=
+	# shellcheck disable=SC2119 # the usual one
+	make_peer || bail "there is no peer"
+	ip -n peer neigh flush all
+	check "$name: it works again" reachable
+	sound $net0
+}
+
+set_up
+reachable || bail "the peer does not answer"
+stuck "one queue" "tx0: nothing came back: reset"
+
+# Without RING_RESET the whole device is.
+qmp device_del id=net0 >/dev/null
+net0_gone() { [ ! -e $pci/$net0 ]; }
+net0_back() { [ -e $pci/$net0/driver ]; }
+wait_for 30 net0_gone || bail "net0 does not go"
+qmp device_add driver=virtio-net-pci id=net0 netdev=n0 bus=pci.0 addr=7 mac=52:54:00:12:34:07 romfile= queue_reset=false >/dev/null
+wait_for 30 net0_back || bail "net0 does not come"
+take $net0 || bail "net0 is not taken"
+link $net0 || bail "no link"
+reachable || bail "the peer does not answer"
+stuck "the device" "the device was reset, and works again"
