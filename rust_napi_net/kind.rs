@@ -5,8 +5,6 @@
 
 use core::marker::PhantomData;
 
-use kernel::prelude::*;
-
 use irqkit::{
     net::{
         InNapi,

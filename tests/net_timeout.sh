@@ -4,7 +4,7 @@
 # lab-timeout: 300
 # lab-expect-dmesg: NETDEV WATCHDOG|transmit queue .* timed out
 #
-# A transmit queue from which nothing comes back: a hub whose other port is empty keeps what it is sent. The
+# A transmit queue from which nothing comes back: a hub without another port keeps what it is sent. The
 # queue is reset, by itself if the device can do that, and works when there is somebody to send to.
 
 # shellcheck source=tests/lib/net.sh
@@ -20,6 +20,7 @@ stuck() {
 	local name=$1 how=$2
 	qmp device_del id=net1 >/dev/null
 	wait_for 30 peer_gone || bail "the peer does not go"
+	qmp netdev_del id=n1 >/dev/null || bail "its port does not go"
 	mark_log
 	# More than the queue has room for; nobody answers.
 	ping -q -i 0.002 -c 3000 -W 1 -b 10.7.0.255 >/dev/null 2>&1 &
@@ -29,6 +30,7 @@ stuck() {
 	wait $flood 2>/dev/null
 	assert_match "$name: $how" "$how" "$(driver_log)"
 	assert_ge "$name: it is counted" 1 "$(sed -n '/./p' "/sys/class/net/$nic/queues/tx-0/tx_timeout")"
+	qmp netdev_add type=hubport id=n1 hubid=0 >/dev/null || bail "its port does not come back"
 	qmp device_add driver=virtio-net-pci id=net1 netdev=n1 bus=pci.0 addr=8 mac=52:54:00:12:34:08 romfile= >/dev/null
 	wait_for 30 peer_back || bail "the peer does not come back"
 	peer_nic=
