@@ -107,7 +107,15 @@ impl Link {
         self.session.load(Relaxed)
     }
 
-    /// Returns whether the queue was reset on its own, and the device was not told of it since.
+    /// Releases the queue: the device was reset, the session in which it knew the queue has ended, and
+    /// another one can't begin before this returns.
+    pub(super) fn release(&self) {
+        // Who is about to renew it in the session that has ended does not get through to the device.
+        self.session.store(RELEASED, Relaxed);
+    }
+
+    /// Returns whether the queue was reset, alone or with the device, and the device was not told of it
+    /// since.
     pub(super) fn is_released(&self) -> bool {
         self.session() == RELEASED
     }
@@ -230,9 +238,9 @@ impl Doorbell {
 // SAFETY: `Device::stop` returns true only after a reset of the device was confirmed that ended the
 // session in which the device knows the queue, or it is gone for good. In another session the
 // device does not know the queue before `Link::renew`, for which `Resume::queue` takes a `&mut`
-// reference to it. A link is released only when the device has confirmed the reset of that queue,
-// and from then on only `Link::renew` and `Link::enable` tell the device of it; for the latter, too,
-// `Live::enable_queue` takes a `&mut` reference.
+// reference to it. A link is released only when the device has confirmed the reset of that queue, or
+// one that ended the session, and from then on only `Link::renew` and `Link::enable` tell the device of
+// it; for the latter, too, `Live::enable_queue` takes a `&mut` reference.
 unsafe impl Port for Doorbell {
     #[inline]
     fn notify(&self, index: u16, position: u16) {

@@ -183,7 +183,8 @@ impl<H: Handler> Live<H> {
     /// [`EIO`] if it can't be confirmed that the device is reset. It does not matter whether it was
     /// at work.
     pub fn suspend(&self, _task: Task<'_>) -> Result {
-        self.device.suspend()
+        self.device
+            .suspend(|| self.all().for_each(|link| link.release()))
     }
 
     /// Begins to set the device to work again, after [`Live::suspend`] or after one of its queues

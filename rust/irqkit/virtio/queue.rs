@@ -317,7 +317,8 @@ where
     }
 
     /// Makes the buffers available that the device did not return, if the device is known to have let
-    /// go of this queue: after [`Live::reset_queue`](super::Live::reset_queue). Any context.
+    /// go of this queue: after [`Live::reset_queue`](super::Live::reset_queue) or [`Live::suspend`](
+    /// super::Live::suspend). Any context.
     ///
     /// # Errors
     ///

@@ -181,13 +181,16 @@ impl Device {
     }
 
     /// Ends the session of an owner who may begin another one. May sleep.
-    pub(in crate::virtio) fn suspend(&self) -> Result {
+    ///
+    /// `ended` is called when the reset was confirmed, before another session can begin.
+    pub(in crate::virtio) fn suspend(&self, ended: impl FnOnce()) -> Result {
         let mut inner = self.inner.lock();
 
         self.end(&mut inner);
         if inner.broken {
             return Err(EIO);
         }
+        ended();
         Ok(())
     }
 
