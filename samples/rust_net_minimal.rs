@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The smallest network driver that there is to be had on irqkit: virtio-net, with one queue in each
+//! direction, frames of up to 1500 bytes, and no offloads. `docs/network-drivers.md` goes through it.
+
+#![deny(unsafe_code)]
+
+use kernel::{
+    device::Core,
+    pci,
+    prelude::*,
+    sync::Arc, //
+};
+
+use irqkit::{
+    context::{
+        HardIrq,
+        SoftIrq,
+        Task, //
+    },
+    dma::{
+        stream::Stream,
+        Addressing, //
+    },
+    net::{
+        self,
+        Budget,
+        InNapi,
+        Link,
+        MappedSkb,
+        Napi,
+        Next,
+        PagePool,
+        Poller,
+        PoolFrag,
+        RxStat,
+        Shape,
+        SkBuff,
+        Tx,
+        TxCell,
+        TxStat,
+        Xmit, //
+    },
+    path::{
+        Kind,
+        PathSet,
+        Run,
+        Stamp, //
+    },
+    pci::{
+        device_id,
+        WithDmaMask, //
+    },
+    virtio::{
+        Device,
+        Doorbell,
+        Features,
+        Handler,
+        Live,
+        Policy,
+        SplitQueue,
+        Wake,
+        RING_FEATURES, //
+    }, //
+};
+
+/// The queues of the device: virtio 1.2, section 5.1.2.
+const RX: u16 = 0;
+const TX: u16 = 1;
+
+/// How many frames can be on their way in each direction.
+const FRAMES: u16 = 256;
+
+/// The header in front of each frame: all zeroes for one without offloads (section 5.1.6).
+const HEADER: u32 = 12;
+const NO_OFFLOADS: [u8; HEADER as usize] = [0; HEADER as usize];
+
+/// The longest payload, and the longest frame: with its Ethernet header and the tag of a VLAN.
+const MTU: u32 = 1500;
+const FRAME: u32 = net::ETH_HLEN + 4 + MTU;
+
+/// The room in front of a received frame, for what the stack may put there.
+const HEADROOM: u32 = 64;
+
+/// The device has an address, the first field of its configuration (section 5.1.4).
+const MAC: Features = Features::bit(5);
+
+// ------------------------------------------------------------------------------------------------
+// Receiving: a ring of buffers that the device fills.
+
+/// What NAPI has to itself: there is no lock.
+struct Receiver {
+    // Before the pool that its buffers are from.
+    ring: SplitQueue<PoolFrag, Doorbell>,
+    pool: PagePool,
+    shape: Shape,
+    device: Arc<net::Device>,
+}
+
+impl Receiver {
+    /// Gives the device as many buffers as it can have, or there is memory for.
+    fn fill(&mut self, at: &impl InNapi) {
+        while self.ring.free() > 0 {
+            let Some(buffer) = self.pool.alloc(at, self.shape) else {
+                self.count(RxStat::AllocFail);
+                break;
+            };
+            if self.ring.add(buffer).is_err() {
+                break;
+            }
+        }
+        self.ring.kick();
+    }
+
+    fn count(&self, what: RxStat) {
+        if let Some(stats) = self.device.rx_stats(0) {
+            stats.add(what, 1);
+        }
+    }
+}
+
+impl Poller for Receiver {
+    fn poll(&mut self, budget: &mut Budget<'_>, _ctx: SoftIrq<'_>) -> Next {
+        // The budget can't be overspent: each frame that is received takes a credit from it.
+        let next = loop {
+            let Some(credit) = budget.take() else {
+                break Next::Again;
+            };
+            let Some(used) = self.ring.get_used() else {
+                break Next::Done;
+            };
+            // What the device says it wrote the ring has compared with the room there was.
+            let received = used.buffer.received(used.written);
+            let Some(len) = used.written.checked_sub(HEADER).filter(|&len| len > 0) else {
+                self.count(RxStat::LengthErrors);
+                continue;
+            };
+            // The page goes to the stack as it is, and comes back to the pool from there.
+            match received.into_skb(&mut self.pool, budget, HEADER, len) {
+                Ok(skb) => budget.receive(credit, skb),
+                Err(_) => self.count(RxStat::AllocFail),
+            }
+        };
+
+        self.fill(budget);
+        // Without a single buffer nothing would come that it could be tried again for.
+        if self.ring.in_flight() == 0 && self.ring.poisoned().is_none() {
+            return Next::Again;
+        }
+        next
+    }
+
+    fn mask(&mut self) {
+        self.ring.disable_cb();
+    }
+
+    fn unmask(&mut self) -> bool {
+        self.ring.enable_cb()
+    }
+}
+
+// ------------------------------------------------------------------------------------------------
+// Sending: a ring of frames that the device reads, under the lock of the kernel's transmit queue.
+
+struct Sender {
+    ring: SplitQueue<MappedSkb, Doorbell>,
+    stream: Stream,
+}
+
+impl Sender {
+    /// Hands a frame to the device; [`None`] if that can't be, and the frame is dropped. Returns its
+    /// length.
+    fn send(&mut self, skb: SkBuff) -> Option<u32> {
+        let mapped = MappedSkb::new(skb, &NO_OFFLOADS, &self.stream).ok()?;
+        let len = mapped.len();
+
+        self.ring.add(mapped).ok()?;
+        Some(len)
+    }
+}
+
+/// Who takes back what was sent.
+struct Completer(Arc<TxCell<Sender>>);
+
+impl Completer {
+    /// Takes back what there is, and asks to be told of more. Returns whether that will be so.
+    fn complete(queue: &mut net::Locked<'_, Sender>, mut free: impl FnMut(SkBuff)) -> bool {
+        let (mut packets, mut bytes) = (0, 0);
+
+        while let Some(used) = queue.ring.get_used() {
+            packets += 1;
+            bytes += used.buffer.len();
+            free(used.buffer.into_skb());
+        }
+        queue.completed(packets, bytes);
+        if queue.ring.free() > 0 {
+            queue.wake();
+        }
+        queue.ring.enable_cb()
+    }
+}
+
+impl Poller for Completer {
+    fn poll(&mut self, budget: &mut Budget<'_>, ctx: SoftIrq<'_>) -> Next {
+        let mut guard = self.0.lock(ctx);
+
+        match Self::complete(&mut guard.locked(), |skb| budget.consume(skb)) {
+            true => Next::Done,
+            false => Next::Again,
+        }
+    }
+
+    // The ring is behind the lock, which can't be taken here; it asks for interrupts one at a time.
+    fn mask(&mut self) {}
+
+    fn unmask(&mut self) -> bool {
+        true
+    }
+
+    fn netpoll(&mut self, ctx: SoftIrq<'_>) {
+        if let Some(mut guard) = self.0.try_lock(ctx) {
+            Self::complete(&mut guard.locked(), drop);
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------------------------
+// The card: what interrupts and the network core do with the two.
+
+struct Nic {
+    rx: Arc<Napi<Receiver>>,
+    tx: Arc<Napi<Completer>>,
+    sender: Arc<TxCell<Sender>>,
+}
+
+impl Handler for Nic {
+    fn used(&self, queue: u16, ctx: HardIrq<'_>, run: &mut Run<'_>) -> Wake {
+        run.items(1);
+        match queue {
+            RX => self.rx.schedule(ctx, run.cause()),
+            _ => self.tx.schedule(ctx, run.cause()),
+        };
+        Wake::No
+    }
+}
+
+impl net::Driver for Nic {
+    fn open(&self, _dev: &net::Device, task: Task<'_>) -> Result {
+        self.rx.with(task, |receiver, at| receiver.fill(at));
+        self.rx.enable(task)?;
+        self.tx.enable(task)?;
+        // What came before that is not announced again.
+        self.rx.schedule_from_task(task, Stamp::now());
+        self.tx.schedule_from_task(task, Stamp::now());
+        Ok(())
+    }
+
+    fn stop(&self, _dev: &net::Device, task: Task<'_>) {
+        self.tx.disable(task);
+        self.rx.disable(task);
+    }
+
+    fn start_xmit(&self, dev: &net::Device, skb: SkBuff, tx: &mut Tx<'_>, _: SoftIrq<'_>) -> Xmit {
+        let more = tx.more();
+        let Ok(mut queue) = tx.locked(&self.sender) else {
+            return Xmit::Done;
+        };
+
+        let kick = match queue.send(skb) {
+            Some(len) => queue.sent(len, more),
+            None => {
+                if let Some(stats) = dev.tx_stats(0) {
+                    stats.add(TxStat::Dropped, 1);
+                }
+                !more
+            }
+        };
+        // In time, so that the next one finds room: without offloads a frame is of one piece.
+        if queue.ring.free() == 0 {
+            queue.stop();
+        }
+        if kick {
+            queue.ring.kick();
+        }
+        Xmit::Done
+    }
+}
+
+// ------------------------------------------------------------------------------------------------
+// The PCI driver.
+
+kernel::pci_device_table!(
+    PCI_TABLE,
+    <NetMinimal as pci::Driver>::IdInfo,
+    [
+        (device_id(0x1af4, 0x1000), ()),
+        (device_id(0x1af4, 0x1041), ())
+    ]
+);
+
+struct NetMinimal;
+
+/// What is there while a device is bound. The network device goes first: nobody sends any more when
+/// the virtio device is reset.
+struct Card {
+    _registration: net::Registration<Nic>,
+    _live: Live<Nic>,
+    _paths: PathSet,
+}
+
+impl Card {
+    fn new(pdev: &pci::Device<Core<'_>>) -> Result<Self> {
+        let task = Task::of_bus_callback(pdev);
+        let virtio = Device::new(pdev)?;
+        let mut setup = virtio.negotiate(task, RING_FEATURES | MAC, Features::VERSION_1)?;
+        let paths = PathSet::new::<crate::LocalModule>(pdev.as_ref().name())?;
+        let addressing = match setup.features().contains(Features::ACCESS_PLATFORM) {
+            true => Addressing::Platform,
+            false => Addressing::Physical,
+        };
+        let stream = Stream::new(pdev.as_ref(), addressing)?;
+
+        let mut builder = net::Builder::new(pdev.as_ref(), 1, 1)?
+            .mtu(68, MTU, MTU)?
+            .headroom(MappedSkb::headroom(HEADER as u16, &stream));
+        if setup.features().contains(MAC) {
+            let mut address = [0; 6];
+            virtio.config().read_bytes(0, &mut address)?;
+            builder = builder.mac(address)?;
+        }
+        let device = builder.device().clone();
+
+        let receiver = Receiver {
+            ring: setup.queue(pdev, RX, c"rx", FRAMES)?,
+            pool: PagePool::new(&device, 0, addressing, FRAMES.into())?,
+            shape: Shape::packet(HEADROOM, HEADER + FRAME)?,
+            device: device.clone(),
+        };
+        let sender = Sender {
+            ring: setup.queue(pdev, TX, c"tx", FRAMES)?,
+            stream,
+        };
+        let sender = Arc::new(device.tx_cell(0, sender)?, GFP_KERNEL)?;
+        let path = |name| paths.path_or_existing(Kind::Napi, name);
+        let nic = Nic {
+            rx: device.napi(Link::Rx(0), path(c"napi/rx")?, receiver)?,
+            tx: device.napi(Link::Tx(0), path(c"napi/tx")?, Completer(sender.clone()))?,
+            sender,
+        };
+        let nic = Arc::new(nic, GFP_KERNEL)?;
+
+        Ok(Self {
+            _live: setup.start(pdev, Policy::Best, &paths, nic.clone())?,
+            _registration: builder.register(nic)?,
+            _paths: paths,
+        })
+    }
+}
+
+impl pci::Driver for NetMinimal {
+    type IdInfo = ();
+    type Data<'bound> = Card;
+    const ID_TABLE: pci::IdTable<Self::IdInfo> = &PCI_TABLE;
+
+    fn probe<'bound>(
+        pdev: &'bound pci::Device<Core<'_>>,
+        _info: Option<&'bound Self::IdInfo>,
+    ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
+        Card::new(pdev)
+    }
+}
+
+type Devices = kernel::driver::Registration<pci::Adapter<WithDmaMask<NetMinimal, 64>>>;
+
+struct Module {
+    _devices: Pin<KBox<Devices>>,
+}
+
+impl kernel::Module for Module {
+    fn init(module: &'static ThisModule) -> Result<Self> {
+        let name = <LocalModule as kernel::ModuleMetadata>::NAME;
+
+        Ok(Self {
+            _devices: KBox::pin_init(Devices::new(name, module), GFP_KERNEL)?,
+        })
+    }
+}
+
+module! {
+    type: Module,
+    name: "rust_net_minimal",
+    authors: ["The Rust interrupt suite"],
+    description: "virtio-net, as small as can be, in Rust",
+    license: "GPL",
+}
