@@ -20,19 +20,18 @@ check "the peer answers" reachable
 ping_sizes() { python3 /lab/scripts/guest/bin/ping-sizes "$@"; }
 # Every size about where buffers begin and end, and where a frame becomes two; then steps to the end.
 for ip in $peer_ip4 $peer_ip6; do
-	check "$ip: pings of 0 to 300 bytes" ping_sizes $ip --most 300
-	check "$ip: pings of 1400 to 1560 bytes" ping_sizes $ip --least 1400 --most 1560
-	check "$ip: pings to 65507 bytes" ping_sizes $ip --least 301 --most 65507 --step 487
+	check "$ip: pings of 0 to 300 bytes" ping_sizes "$ip" --most 300
+	check "$ip: pings of 1400 to 1560 bytes" ping_sizes "$ip" --least 1400 --most 1560
+	check "$ip: pings to 65507 bytes" ping_sizes "$ip" --least 301 --most 65507 --step 487
 done
 
 check "TCP out, iperf3" serve
-out=$(stream -t 2) && ok "it runs" || not_ok "it runs" "$out"
-in=$(stream -t 2 -R) && ok "TCP in" || not_ok "TCP in" "$in"
-both=$(stream -t 2 --bidir) && ok "both" || not_ok "both" "$both"
-diag "out $out, in $in Mbit/s"
-udp=$(stream -t 2 -u -b 50M) && ok "UDP out" || not_ok "UDP out" "$udp"
-udp=$(STREAM_IP=$peer_ip6 stream -t 2 -u -b 50M -R) && ok "UDP in, by IPv6" || not_ok "UDP in, by IPv6" "$udp"
-many=$(stream -t 3 -P 8) && ok "8 streams" || not_ok "8 streams" "$many"
+traffic "TCP out" -t 2
+traffic "TCP in" -t 2 -R
+traffic "TCP in both directions at once" -t 2 --bidir
+traffic "UDP out" -t 2 -u -b 50M
+STREAM_IP=$peer_ip6 traffic "UDP in, by IPv6" -t 2 -u -b 50M -R
+traffic "8 streams" -t 3 -P 8
 unserve
 BLOB_MIB=16
 blob

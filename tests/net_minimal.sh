@@ -22,7 +22,8 @@ load() {
 	sample=$(dirname "$(readlink -f "$(modinfo -n irqkit)")")/samples/$driver.ko
 
 	unload
-	modprobe irqkit && insmod "$sample" || bail "the sample does not load"
+	modprobe irqkit || bail "irqkit does not load"
+	insmod "$sample" || bail "the sample does not load"
 }
 
 on_exit give $net0
@@ -31,13 +32,12 @@ assert_eq "the address is the device's" 52:54:00:12:34:07 "$(cat "/sys/class/net
 assert_eq "it is driven by the sample" $driver "$(basename "$(readlink "/sys/class/net/$nic/device/driver")")"
 check "the peer answers" reachable
 for ip in $peer_ip4 $peer_ip6; do
-	check "$ip: pings to 65507 bytes" python3 /lab/scripts/guest/bin/ping-sizes $ip --most 65507 --step 1471
+	check "$ip: pings to 65507 bytes" python3 /lab/scripts/guest/bin/ping-sizes "$ip" --most 65507 --step 1471
 done
 
 check "iperf3" serve
-out=$(stream -t 2) && ok "TCP out" || not_ok "TCP out" "$out"
-in=$(stream -t 2 -R) && ok "TCP in" || not_ok "TCP in" "$in"
-diag "out $out, in $in Mbit/s"
+traffic "TCP out" -t 2
+traffic "TCP in" -t 2 -R
 unserve
 BLOB_MIB=4
 blob

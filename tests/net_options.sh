@@ -9,6 +9,7 @@
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/lib/net.sh"
 
+# shellcheck disable=SC2054 # a row has commas
 rows=(
 	plain=event_idx=off,indirect_desc=off
 	packed=packed=on
@@ -39,10 +40,10 @@ done < <(bash /lab/scripts/guest/bin/net-options -t 1 -m 8 "${rows[@]}")
 refused() {
 	mark_log
 	qmp device_del id=net0 >/dev/null
-	gone() { [ ! -e $pci/$net0 ]; }
+	gone() { [ ! -e "$pci/$net0" ]; }
 	wait_for 30 gone || return
 	qmp device_add driver=virtio-net-pci id=net0 netdev=n0 bus=pci.0 addr=7 romfile= "$@" >/dev/null || return
-	back() { [ -e $pci/$net0/config ]; }
+	back() { [ -e "$pci/$net0/config" ]; }
 	wait_for 30 back || return
 	! take $net0 2>/dev/null || return
 	driver_log

@@ -26,3 +26,17 @@ buildroot_tool() {
 
 # A /dev/kvm without the flags can be there and hang every guest.
 can_kvm() { grep -qwE 'vmx|svm' /proc/cpuinfo && (: <>/dev/kvm) 2>/dev/null; }
+
+# Sets the array `outside` to the command that runs another one in a network namespace with taps.
+in_taps() {
+	outside=(unshare --net)
+	[ "$(id -u)" -eq 0 ] || outside+=(--user --map-root-user)
+	outside+=(-- bash "$TOP/scripts/guest/taps")
+}
+
+# Whether this machine can have taps: they take a kernel with tun and bridge.
+can_tap() {
+	local outside
+	in_taps
+	"${outside[@]}" true 2>/dev/null
+}

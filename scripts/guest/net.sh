@@ -52,7 +52,9 @@ make_peer() {
 	if ! ip netns list | grep -qw peer; then
 		ip netns add peer || return
 	fi
-	in_peer ip link show "${peer_nic:-none}" >/dev/null 2>&1 || {
+	# It may be there from before.
+	peer_nic=$(in_peer ls /sys/class/net | grep -vx lo | head -n 1 || :)
+	[ -n "$peer_nic" ] || {
 		peer_nic=$(nic_of "$device") || return
 		ip link set "$peer_nic" netns peer || return
 	}

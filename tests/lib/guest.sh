@@ -128,7 +128,8 @@ guest_jobs() {
 		need=$(needs_of "$file")
 		group=()
 		for other in "${files[@]}"; do
-			[ -z "${taken[$other]:-}" ] && [ ${#group[@]} -lt $most_files ] || continue
+			[ -z "${taken[$other]:-}" ] || continue
+			[ ${#group[@]} -lt $most_files ] || continue
 			[ "$(needs_of "$other")" = "$need" ] || continue
 			taken[$other]=1
 			kernels=$(header "$other" kernels)

@@ -9,6 +9,8 @@ pub use virtiologic::features::Features;
 
 // Private to the driver; used here by the tests alone.
 #[cfg(test)]
+// Where the fields are concerns the driver alone, which reads them.
+#[allow(dead_code)]
 #[path = "../../../rust_napi_net/logic/config.rs"]
 mod config;
 #[cfg(test)]

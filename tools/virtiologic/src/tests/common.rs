@@ -18,7 +18,8 @@ use crate::{
         Health,
         Place,
         Registers,
-        TRIES, //
+        TRIES,
+        WITH_QUEUE_RESET, //
     },
     features::Features, //
 };
@@ -44,6 +45,8 @@ struct Device {
     accesses: Cell<u32>,
     status: Cell<u8>,
     resetting: Cell<u32>,
+    /// How many looks the reset of a queue still takes.
+    queue_resetting: Cell<u32>,
     generation: Cell<u8>,
     select: Cell<u32>,
     accepted: Cell<u64>,
@@ -103,6 +106,14 @@ impl Device {
                 .unwrap_or(false)
                 .into(),
             30 => queue as u32 * 7,
+            58 => {
+                let looks = self.queue_resetting.get();
+                self.queue_resetting.set(looks.saturating_sub(1));
+                if looks == 1 {
+                    self.enabled.borrow_mut()[queue] = false;
+                }
+                (looks > 1).into()
+            }
             _ => 0,
         }
     }
@@ -138,6 +149,7 @@ impl Device {
             22 => self.queue.set(value as u16),
             24 => self.sizes.borrow_mut()[queue] = value as u16,
             28 => self.enabled.borrow_mut()[queue] = value != 0,
+            58 if value == 1 => self.queue_resetting.set(3),
             _ => {}
         }
     }
@@ -329,6 +341,30 @@ fn queues() {
     common.enable(2).unwrap();
     assert_eq!(*device.enabled.borrow(), [false, false, true]);
     assert_eq!(common.place(2, &place(4)), Err(Fault::Enabled(2)));
+}
+
+#[test]
+fn a_queue_is_reset_on_its_own() {
+    // Virtio 1.3, section 4.1.4.3: 16 bits at offset 58.
+    assert_eq!(WITH_QUEUE_RESET, 60);
+    let device = Device::new();
+    let common = Common::new(&device);
+    common.enable(0).unwrap();
+    common.enable(2).unwrap();
+
+    assert_eq!(common.begin_queue_reset(1), Err(Fault::NoQueue(1)));
+    common.begin_queue_reset(2).unwrap();
+    // The device is at it, twice; then it is done, and only with this one.
+    assert_eq!(common.is_queue_reset(2), Ok(false));
+    assert_eq!(common.is_queue_reset(2), Ok(false));
+    assert_eq!(common.is_queue_reset(2), Ok(true));
+    assert_eq!(*device.enabled.borrow(), [true, false, false]);
+    // One that says that it is done, and still uses the queue, is not done.
+    assert_eq!(common.is_queue_reset(0), Ok(false));
+    assert_eq!(
+        Fault::QueueReset(2).to_string(),
+        "reset of queue 2 not finished in time"
+    );
 }
 
 #[test]

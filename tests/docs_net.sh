@@ -1,0 +1,21 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# lab-devices: net-tap
+# lab-timeout: 300
+#
+# As docs.sh, for the pages that want network cards.
+
+# shellcheck source=tests/lib/net.sh
+. "$(dirname "$0")/lib/net.sh"
+# shellcheck source=tests/lib/docs.sh
+. "$(dirname "$0")/lib/docs.sh"
+
+new_page() { unload; }
+
+on_exit give "$net0"
+on_exit no_peer
+pages=()
+for page in /lab/docs/*.md; do
+	! grep -q net-tap "$page" || pages+=("${page#/lab/}")
+done
+run_pages "${pages[@]}"
