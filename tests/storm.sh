@@ -28,9 +28,9 @@ episode() {
 	before=$(field "$device" storm episodes)
 	polls=$(field "$device" storm polls)
 	check "$name: starts" sh -c "echo $source 3000 >$(edu "$device" storm)"
-	check "$name: is found" wait_for 10 episode_begun "$device" "$before"
-	assert_eq "$name: for this reason" "$reason" "$(field "$device" storm reason)"
 	write_errno "$name: only one at a time" EBUSY "$(edu "$device" storm)" "ack 10"
+	check "$name: is found" wait_for 30 episode_begun "$device" "$before"
+	assert_eq "$name: for this reason" "$reason" "$(field "$device" storm reason)"
 
 	if [ -n "$other" ]; then
 		check "$name: the other user of the line goes on" timeout 30 sh -c "echo '50 paced' >$(edu "$other" trigger)"

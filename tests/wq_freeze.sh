@@ -37,7 +37,7 @@ for device in timer1 timer2; do echo 0 >"$(wq $device rate_hz)"; done
 echo 0 >$tracefs/events/irqkit/path_run/enable
 echo 0 >$tracefs/events/power/suspend_resume/enable
 
-# Runs of a device before, during and after, where `during` begins a little after the freezer did:
+# Runs of a device before, during and after, where `during` is the second half of what the freezer took:
 # user space comes first.
 counts() {
 	awk -v device="$1" '
@@ -48,8 +48,9 @@ counts() {
 		END {
 			for (i = 0; i < n; i++)
 				if (at[i] < begin) before++
-				else if (at[i] > begin + 0.1 && at[i] < end) during++
-				else if (at[i] >= end) after++
+				else if (at[i] < (begin + end) / 2) continue
+				else if (at[i] < end) during++
+				else after++
 			print before + 0, during + 0, after + 0, int((end - begin) * 1000)
 		}' $tracefs/trace
 }

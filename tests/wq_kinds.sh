@@ -18,13 +18,19 @@ parameters=/sys/module/workqueue/parameters
 nice_of() { ps -o ni= -p "$1" | tr -d ' '; }
 cpus_of() { awk '$1 == "Cpus_allowed_list:" { print $2 }' "/proc/$1/status"; }
 
-# Sets `worker`, by a burst of one item that sleeps for so long.
+# Sets `worker`, by a burst of one item that sleeps, for longer where this machine is slow.
 catch_worker() {
-	local queue=$1
-	set_up "$queue" sleep_us 1000000 "${@:2}"
-	begin_burst 1
-	wait_for 5 worker_of "rwq0_$queue" >/dev/null || bail "no worker runs an item of $queue"
-	worker=$(worker_of "rwq0_$queue")
+	local queue=$1 seconds
+	for seconds in 1 8 30; do
+		echo sync >"$(wq $timer cancel)"
+		set_up "$queue" sleep_us $((seconds * 1000000)) "${@:2}"
+		begin_burst 1
+		wait_for "$seconds" worker_of "rwq0_$queue" >/dev/null || continue
+		worker=$(worker_of "rwq0_$queue") || continue
+		# It is to be looked at while it sleeps.
+		[ "$(of_burst running)" = 0 ] || return 0
+	done
+	bail "no worker runs an item of $queue"
 }
 
 # Concurrency management: an item that sleeps lets the next one start, though they are bound to one

@@ -22,7 +22,7 @@ ends_with() {
 ends_with 125 "^lab: the guest's kernel panicked: sysrq triggered crash" "panic" 'echo c >/proc/sysrq-trigger'
 check "panic: the console is shown" grep -q "sysrq: Trigger a crash" "$out/stderr"
 check "panic: the console is kept" grep -q "Kernel panic" "$out/console"
-LAB_TIMEOUT=20 ends_with 124 "^lab: no end after 20 s: the guest hangs, or LAB_TIMEOUT is too short" "hang" 'echo before; sleep 1000'
+LAB_TIMEOUT=40 ends_with 124 "^lab: no end after 40 s: the guest hangs, or LAB_TIMEOUT is too short" "hang" 'echo before; sleep 1000'
 assert_eq "hang: output until then" before "$(cat "$out/stdout")"
 LAB_QEMU_ARGS='-device no-such-device' ends_with 125 "^lab: QEMU failed with status 1" "bad QEMU argument" true
 check "bad QEMU argument: QEMU's own message" grep -q "'no-such-device' is not a valid device model name" "$out/stderr"

@@ -55,7 +55,7 @@ feed_of() { [ "$1" = kunit ] || feed "$2"; }
 
 # Boots a guest and has it run the files, again after one that took the guest down with it.
 run_files() {
-	local kind=$1 needs=$2 runner=$3 devices cpus threads append status err file reason accel=${LAB_ACCEL:-}
+	local kind=$1 needs=$2 runner=$3 devices cpus threads append status err file reason limit accel=${LAB_ACCEL:-}
 	shift 3
 	IFS='|' read -r devices cpus threads append <<<"$needs"
 	# What patches code that runs on another CPU at that moment is beyond QEMU's threads.
@@ -66,9 +66,11 @@ run_files() {
 		say "…       booting the $run_kernel kernel for $# $kind file$([ $# -eq 1 ] || echo s)${devices:+ with $devices}"
 		interrupted=
 		status=0
+		limit=300
+		for file in "$@"; do limit=$((limit + $(LAB_KERNEL=$run_kernel limit_of "$file"))); done
 		exec 6< <(
 			LAB_KERNEL=$run_kernel LAB_DEVICES=$devices LAB_CPUS=$cpus LAB_ACCEL=$accel \
-				LAB_APPEND="${LAB_APPEND:-} $append" LAB_CONSOLE=$logs/boot-$boot.console \
+				LAB_APPEND="${LAB_APPEND:-} $append" LAB_CONSOLE=$logs/boot-$boot.console LAB_TIMEOUT=$limit \
 				"$TOP/scripts/lab" "$runner $*" 2>"$err" </dev/null
 			echo "$?" >"$logs/boot-$boot.status"
 		)

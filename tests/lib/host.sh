@@ -37,10 +37,9 @@ run_unit() {
 	count unit "$ok" 0 "$(since "$start")" "${bad[@]}"
 }
 
-run_compile_fail() { ktap_program compile-fail 600 "" "$TOP/tests/compile-fail/run"; }
+run_compile_fail() { ktap_program compile-fail 1800 "" "$TOP/tests/compile-fail/run"; }
 
 run_lab() {
-	local file=$1 limit
-	limit=$(header "$file" timeout)
-	ktap_program "lab/$(basename "$file" .sh)" "${limit:-300}" "$(header "$file" may-skip)" "$file"
+	local file=$1
+	ktap_program "lab/$(basename "$file" .sh)" "$(limit_of "$file")" "$(header "$file" may-skip)" "$file"
 }

@@ -10,6 +10,7 @@
 #   give DEVICE...       gives them back
 #   set_up [PARAM...]    loads the driver, takes net0, makes its peer and takes the link up
 #   packets WHICH        a statistic of net0, such as rx_packets
+#   traffic NAME ARG...  checks that an iperf3 with these arguments gets through, and says at what rate
 #   errors               statistics of errors that are not 0, of net0
 #   quiet                whether the driver and the transport had nothing to say since mark_log
 
@@ -63,3 +64,14 @@ errors() {
 }
 
 quiet() { [ -z "$(driver_log)" ]; }
+
+traffic() {
+	local name=$1 rate
+	shift
+	if rate=$(stream "$@" 2>&1); then
+		ok "$name"
+		diag "$name: $rate Mbit/s"
+	else
+		not_ok "$name" "$rate"
+	fi
+}
