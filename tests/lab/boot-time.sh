@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-timeout: 300
 # lab-alone: it measures
 #
 # From `scripts/lab` to the first output of its command in 5 s, on 2 CPUs under TCG, everything

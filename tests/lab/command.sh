@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-timeout: 300
 #
 # What `scripts/lab COMMAND` promises: status, output as it comes, the checkout writable, our own
 # QEMU arguments, the guest's monitor, and nothing left behind.
