@@ -297,9 +297,15 @@ impl<K: Kind> Parts<'_, '_, K> {
             plan.parameters.ring_size,
             SEGMENTS,
         )?;
-        let indirect = plan.has(Features::RING_INDIRECT_DESC);
         let kicks = Kicks::new()?;
-        let transmitter = Transmitter::new(ring, self.stream.clone(), indirect, kicks.clone());
+        let transmitter = Transmitter::new(
+            ring,
+            self.stream.clone(),
+            self.recover.clone(),
+            kicks.clone(),
+            index,
+            &self.desk,
+        );
         let cell = Arc::new(device.tx_cell(index, transmitter)?, GFP_KERNEL)?;
         let completer =
             Completer::new(plan.parameters.completion, self.files, device, index, &cell)?;

@@ -12,6 +12,8 @@ pub(crate) use irqkit::virtio::Features;
 pub(crate) mod config;
 pub(crate) mod features;
 pub(crate) mod header;
+pub(crate) mod share;
+pub(crate) mod sweep;
 
 /// Says in the kernel what is said on the host.
 macro_rules! display {

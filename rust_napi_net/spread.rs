@@ -2,9 +2,9 @@
 
 //! Which CPU works for which pair of queues.
 //!
-//! Each pair has CPUs of its own, as many as there are for each. Its interrupts go to the first of
-//! them, and all of them send by its queue (XPS). So what a CPU has sent is taken back by the same
-//! one, or its neighbour.
+//! Each pair has CPUs of its own, as many as there are for each; if there are more pairs than CPUs, a
+//! CPU has several. A pair's interrupts go to the first of its CPUs, and all of them send by its queue
+//! (XPS). So what a CPU has sent is taken back by the same one, or its neighbour.
 
 use kernel::{
     cpu::CpuId,
@@ -20,15 +20,20 @@ use irqkit::{
 
 use crate::{
     kind::Kind,
-    logic::config,
+    logic::{
+        config,
+        share, //
+    },
     recover::Session, //
 };
 
 /// Returns the CPUs of a pair.
 fn cpus_of(pair: usize, pairs: usize) -> impl Iterator<Item = CpuId> + Clone {
+    let cpus = possible_cpus().count();
+
     possible_cpus()
         .enumerate()
-        .filter(move |(number, _)| number.checked_rem(pairs) == Some(pair))
+        .filter(move |(number, _)| share::works_for(*number, cpus, pair, pairs))
         .map(|(_, cpu)| cpu)
 }
 

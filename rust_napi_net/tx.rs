@@ -5,7 +5,10 @@
 //! The ring is protected by the lock of the kernel's transmit queue, which the core holds already
 //! when it hands over a frame.
 
-use kernel::sync::Arc;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
 
 use irqkit::{
     context::SoftIrq,
@@ -17,13 +20,25 @@ use irqkit::{
         TxStat,
         MAX_FRAGS, //
     },
-    virtio::QueueOf, //
+    virtio::{
+        Features,
+        QueueOf, //
+    }, //
 };
 
 use crate::{
-    desk::Kicks,
+    desk::{
+        Desk,
+        Kicks, //
+    },
     kind::Kind,
-    offload, //
+    logic::sweep::{
+        sweep,
+        End,
+        Ring, //
+    },
+    offload,
+    recover::Recover, //
 };
 
 pub(crate) mod complete;
@@ -36,9 +51,12 @@ pub(crate) const SEGMENTS: u16 = MAX_FRAGS as u16 + 1;
 pub(crate) struct Transmitter<K: Kind> {
     ring: QueueOf<K::Rings, MappedSkb>,
     stream: Stream,
+    desk: Arc<Desk>,
+    recover: Recover<K>,
+    kicks: Arc<Kicks>,
+    index: u16,
     /// How many descriptors the largest frame takes.
     most: u16,
-    kicks: Arc<Kicks>,
 }
 
 /// What became of a frame.
@@ -50,18 +68,26 @@ enum Sent {
 }
 
 impl<K: Kind> Transmitter<K> {
-    /// Makes the sending end of a queue. `indirect` says that a frame takes one descriptor.
+    /// Makes the sending end of queue `index`.
     pub(crate) fn new(
         ring: QueueOf<K::Rings, MappedSkb>,
         stream: Stream,
-        indirect: bool,
+        recover: Recover<K>,
         kicks: Arc<Kicks>,
+        index: u16,
+        desk: &Arc<Desk>,
     ) -> Self {
         Self {
             ring,
             stream,
-            most: if indirect { 1 } else { SEGMENTS },
+            desk: desk.clone(),
+            recover,
             kicks,
+            index,
+            most: match desk.plan.has(Features::RING_INDIRECT_DESC) {
+                true => 1,
+                false => SEGMENTS,
+            },
         }
     }
 
@@ -111,6 +137,24 @@ impl<K: Kind> Transmitter<K> {
             free(used.buffer.into_skb());
         }
         (packets, bytes)
+    }
+
+    /// The device said that it is done with something, and now it is not: nothing that it says of
+    /// this queue can be believed.
+    #[cold]
+    fn disbelieve(&mut self) {
+        self.ring.give_up();
+        dev_err!(
+            self.desk.function,
+            "tx{}: what the device was done with it is not done with any more: out of use\n",
+            self.index
+        );
+    }
+
+    /// The device broke the rules, which the log says: it is reset.
+    #[cold]
+    fn give_up(&mut self) {
+        self.recover.request_all();
     }
 
     /// The ring, for who resets it.
@@ -169,22 +213,43 @@ pub(crate) fn complete<K: Kind>(
     queue: &mut net::Locked<'_, Transmitter<K>>,
     mut free: impl FnMut(SkBuff),
 ) -> u32 {
-    let mut total = 0;
+    let (total, end) = sweep(&mut Returning {
+        queue,
+        free: &mut free,
+    });
 
-    // It ends: there is something to take in each round but the last, and nobody adds any while the
-    // lock is held. A ring out of use has nothing to wait for.
-    loop {
-        let (packets, bytes) = queue.clean(&mut free);
-        if packets != 0 {
-            queue.completed(packets, bytes);
-            total += packets;
-        }
-        if queue.ring.enable_cb_delayed() {
-            break;
-        }
+    if end == End::Revoked {
+        queue.disbelieve();
+    }
+    if queue.ring.poisoned().is_some() {
+        queue.give_up();
     }
     if queue.has_room() {
         queue.wake();
     }
     total
+}
+
+/// What was sent and comes back. The lock is held, so nobody adds any.
+struct Returning<'a, 'b, K: Kind, F> {
+    queue: &'a mut net::Locked<'b, Transmitter<K>>,
+    free: F,
+}
+
+impl<K: Kind, F: FnMut(SkBuff)> Ring for Returning<'_, '_, K, F> {
+    #[inline]
+    fn take(&mut self) -> u32 {
+        let (packets, bytes) = self.queue.clean(&mut self.free);
+
+        if packets != 0 {
+            self.queue.completed(packets, bytes);
+        }
+        packets
+    }
+
+    #[inline]
+    fn ask(&mut self) -> bool {
+        // A ring out of use has nothing to wait for: it says yes.
+        self.queue.ring.enable_cb_delayed()
+    }
 }

@@ -19,6 +19,12 @@ mod features;
 #[cfg(test)]
 #[path = "../../../rust_napi_net/logic/header.rs"]
 mod header;
+#[cfg(test)]
+#[path = "../../../rust_napi_net/logic/share.rs"]
+mod share;
+#[cfg(test)]
+#[path = "../../../rust_napi_net/logic/sweep.rs"]
+mod sweep;
 
 #[cfg(test)]
 mod tests;

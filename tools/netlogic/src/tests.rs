@@ -5,3 +5,5 @@
 mod config;
 mod features;
 mod header;
+mod share;
+mod sweep;
