@@ -110,13 +110,16 @@ impl<K: Kind> Handler for Nic<K> {
     fn used(&self, queue: u16, ctx: HardIrq<'_>, run: &mut Run<'_>) -> Wake {
         let pair = usize::from(queue / 2);
 
+        // Who polls waits from here on: nobody knows when the device used the buffer.
+        let at = run.started();
+
         run.items(1);
         if queue % 2 == 0 {
             if let Some(rx) = self.rx.get(pair) {
-                rx.napi.schedule(ctx, run.cause());
+                rx.napi.schedule(ctx, at);
             }
         } else if let Some(tx) = self.tx.get(pair) {
-            tx.completer.schedule(ctx, run.cause());
+            tx.completer.schedule(ctx, at);
         }
         Wake::No
     }
@@ -189,9 +192,8 @@ impl<K: Kind> net::Driver for Nic<K> {
         Xmit::Done
     }
 
-    fn tx_timeout(&self, device: &net::Device, queue: u16, _ctx: SoftIrq<'_>) {
+    fn tx_timeout(&self, _device: &net::Device, queue: u16, _ctx: SoftIrq<'_>) {
         if let Some(tx) = self.tx.get(usize::from(queue)) {
-            tx::count(device, queue, TxStat::Timeouts, 1);
             tx.ill.store(true, Relaxed);
             self.recover.request();
         }

@@ -237,8 +237,8 @@ impl Handler for Nic {
     fn used(&self, queue: u16, ctx: HardIrq<'_>, run: &mut Run<'_>) -> Wake {
         run.items(1);
         match queue {
-            RX => self.rx.schedule(ctx, run.cause()),
-            _ => self.tx.schedule(ctx, run.cause()),
+            RX => self.rx.schedule(ctx, run.started()),
+            _ => self.tx.schedule(ctx, run.started()),
         };
         Wake::No
     }
