@@ -31,7 +31,7 @@ stuck() {
 	assert_match "$name: $how" "$how" "$(driver_log)"
 	assert_ge "$name: it is counted" 1 "$(sed -n '/./p' "/sys/class/net/$nic/queues/tx-0/tx_timeout")"
 	qmp netdev_add type=hubport id=n1 hubid=0 >/dev/null || bail "its port does not come back"
-	qmp device_add driver=virtio-net-pci id=net1 netdev=n1 bus=pci.0 addr=8 mac=52:54:00:12:34:08 romfile= >/dev/null
+	qmp device_add driver=virtio-net-pci id=net1 netdev=n1 bus=pci.0 addr=0xf mac=52:54:00:12:34:08 romfile= >/dev/null
 	wait_for 30 peer_back || bail "the peer does not come back"
 	peer_nic=
 	# shellcheck disable=SC2119 # the usual one

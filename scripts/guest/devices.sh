@@ -19,7 +19,7 @@
 #                  0xe    64 bytes in 10 minutes
 #   rng-iommu    a virtio-rng at 0000:00:06.0 behind an IOMMU, on the machine q35, where nothing can be
 #                unplugged; wants intel_iommu=on for the kernel           id rng0
-#   net          two virtio-net on one hub, 0000:00:07.0 and 0000:00:08.0, without offloads:
+#   net          two virtio-net on one hub, 0000:00:07.0 and 0000:00:0f.0, without offloads:
 #                the netdevs are n0 and n1                                id net0, net1
 #   net-tap      the same on two taps of four queues, bridged in a network namespace of the lab's own:
 #                with offloads; net0 has four pairs of queues             id net0, net1
@@ -32,7 +32,7 @@
 # net0 with the options that LAB_NET adds, and its peer. Without a ROM, or the firmware drives them first.
 net_args() {
 	echo "-device virtio-net-pci,id=net0,netdev=n0,addr=7,mac=52:54:00:12:34:07,romfile=$1${LAB_NET:+,$LAB_NET}"
-	echo "-device virtio-net-pci,id=net1,netdev=n1,addr=8,mac=52:54:00:12:34:08,romfile=$2"
+	echo "-device virtio-net-pci,id=net1,netdev=n1,addr=0xf,mac=52:54:00:12:34:08,romfile=$2"
 }
 
 # scripts/guest/taps makes them.

@@ -5,7 +5,7 @@
 # driver in a network namespace. Source it.
 #
 #   nic_of DEVICE          the name of a PCI function's network device; waits for it
-#   make_peer [DEVICE]     moves the peer (0000:00:08.0) to the namespace `peer`, and gives it its addresses
+#   make_peer [DEVICE]     moves the peer (0000:00:0f.0) to the namespace `peer`, and gives it its addresses
 #   no_peer                gives it back
 #   in_peer CMD...         runs a command there
 #   link DEVICE [MTU]      gives a card its addresses and takes it up; sets `nic`, its name
@@ -47,7 +47,7 @@ addresses() {
 
 # shellcheck disable=SC2120 # the argument is optional
 make_peer() {
-	local device=${1:-0000:00:08.0}
+	local device=${1:-0000:00:0f.0}
 	modprobe virtio_net || return
 	if ! ip netns list | grep -qw peer; then
 		ip netns add peer || return

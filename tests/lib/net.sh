@@ -27,7 +27,7 @@ unload() {
 
 # scripts/guest/devices.sh places the devices.
 # shellcheck disable=SC2034 # for the tests
-net0=0000:00:07.0 net1=0000:00:08.0
+net0=0000:00:07.0 net1=0000:00:0f.0
 
 load() {
 	unload
