@@ -3,21 +3,16 @@
 # lab-devices: net-tap
 # lab-timeout: 600
 #
-# rust_napi_net in its modes: completion by a tasklet, vectors by each policy, threaded NAPI and busy
-# polling; its queues on their CPUs, also after one was away.
+# rust_napi_net in its modes: completion by a tasklet, vectors by each policy, threaded NAPI, busy polling,
+# netpoll, GRO.
 
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/lib/net.sh"
-plan 48
+plan 59
 
 on_exit give "$net0"
-on_exit sh -c 'echo 1 >/sys/devices/system/cpu/cpu1/online'
 BLOB_MIB=8
 blob
-serve_anew() {
-	unserve
-	serve
-}
 traffic() {
 	check "$1: the peer answers" reachable
 	check "$1: out" checksum out
@@ -38,28 +33,111 @@ for policy in per_queue per_pair shared intx; do
 	sound $net0
 done
 
+# Polls by a task of each instance, and how long they wait, beside those by the softirq.
 load
 link $net0 || bail "no link"
+ask() { python3 /lab/scripts/guest/bin/net-queues "$@"; }
+# How often the tasks of the device's NAPI instances have had to wait, all together.
+switches() {
+	local pid
+	for pid in $(pgrep "^napi/$nic"); do awk '/^voluntary_ctxt_switches/ { print $2 }' "/proc/$pid/status"; done |
+		awk '{ n += $1 } END { print n + 0 }'
+}
+echo 1 >"$debugfs/$net0/timing"
+check "30 pings, polled by the softirq" ping -q -c 30 -i 0.02 $peer_ip4
+settle $net0
+waits() { cat "$debugfs/$net0/napi/"rx*/wait_ns | awk '$1 == "count" { n += $2 } END { print n + 0 }'; }
+softirq=$(waits)
+assert_ge "how long those waited is known" 30 "$softirq"
+check_fails "there are no tasks for that" pgrep "^napi/$nic"
 echo 1 >"/sys/class/net/$nic/threaded" || bail "no threaded NAPI"
+assert_ge "with threaded NAPI there are" 4 "$(pgrep -c "^napi/$nic")"
+assert_eq "user space is told which, of those that receive" 2 "$(ask napis "$nic" | grep -c pid)"
+before=$(switches)
 traffic "threaded NAPI"
-check "there are its tasks" pgrep "^napi/$nic"
+check "30 pings, polled by a task" ping -q -c 30 -i 0.02 $peer_ip4
+settle $net0
+assert_ge "the tasks have worked for that" $((before + 30)) "$(switches)"
+assert_ge "how long it waited is known, too" $((softirq + 30)) "$(waits)"
 echo 0 >"/sys/class/net/$nic/threaded"
+echo 0 >"$debugfs/$net0/timing"
+
+# A task that waits for packets polls for them by itself.
+polled() { nstat -asz TcpExtBusyPollRxPackets | awk '/BusyPoll/ { print $2 }'; }
 echo 50 >/proc/sys/net/core/busy_read
 echo 50 >/proc/sys/net/core/busy_poll
 traffic "busy polling"
 echo 0 >/proc/sys/net/core/busy_read
 echo 0 >/proc/sys/net/core/busy_poll
+in_peer socat UDP-LISTEN:7007,fork,reuseaddr PIPE &
+on_exit kill $!
+before=$(polled)
+busy() {
+	timeout 60 python3 - $peer_ip4 <<'END'
+import socket, sys
+# Without a timeout: with one, another function than recv() waits.
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+    s.connect((sys.argv[1], 7007))
+    # So many microseconds it looks itself; the first answer says where.
+    s.setsockopt(socket.SOL_SOCKET, 46, 200000)
+    for number in range(100):
+        sent = b"%d" % number
+        s.send(sent)
+        if s.recv(100) != sent:
+            sys.exit("another answer")
+END
+}
+check "100 answers to a task that polls" busy
+assert_ge "it has found some by polling" 10 $(($(polled) - before))
+settle $net0
 
-# Pairs of queues, each with its CPU.
-assert_eq "a pair for each CPU" 2 "$(field $net0 nic pairs)"
-irq_named() { awk -v name="virtio-$net0-$1" '$NF == name { sub(":", "", $1); print $1 }' /proc/interrupts; }
-on_cpus() { cat "/proc/irq/$(irq_named "$1")/smp_affinity_list"; }
-spread() { [ "$(on_cpus rx0) $(on_cpus rx1) $(on_cpus tx1)" = "0 1 1" ]; }
-check "their interrupts are on different ones" spread
-assert_eq "and XPS is to match" "1 2" "$(tail -c 2 "/sys/class/net/$nic/queues/tx-0/xps_cpus" | tr -d '\n') $(tail -c 2 "/sys/class/net/$nic/queues/tx-1/xps_cpus" | tr -d '\n')"
-echo 0 >/sys/devices/system/cpu/cpu1/online
-check "it works while a CPU is away" reachable
-echo 1 >/sys/devices/system/cpu/cpu1/online
-check "when it is back, they are as they were" wait_for 10 spread
-traffic "after that"
+# The kernel's log over the network, by a queue that has room for two: when it is full, the one who logs has it
+# cleaned, by a poll with a budget of 0.
+load ring_size=2
+link $net0 || bail "no link"
+reachable || bail "no answer"
+tracing=/sys/kernel/tracing/instances/net_modes
+mkdir $tracing || bail "no tracing"
+on_exit rmdir $tracing
+echo 1 >$tracing/events/napi/napi_poll/enable
+in_peer socat -u -b 2048 UDP-RECV:6666,rcvbuf=1000000 STDOUT >/run/netconsole &
+console=$!
+listens() { in_peer ss -Hlun "sport = :6666" | grep -q .; }
+wait_for 10 listens || bail "nobody listens"
+stopped() { ask qstats "$nic" | awk -v what="$1" '$1 == "tx" && $3 == what { n += $4 } END { print n + 0 }'; }
+modprobe netconsole "netconsole=6665@$our_ip4/$nic,6666@$peer_ip4/$(in_peer cat "/sys/class/net/$peer_nic/address")" || bail "no netconsole"
+on_exit modprobe -r netconsole
+for ((i = 0; i < 200; i++)); do echo "<1>net_modes: line $i of 200" >/dev/kmsg; done
+logged() { [ "$(grep -aoE 'line [0-9]+ of 200' /run/netconsole | sort -u | wc -l)" -eq 200 ]; }
+check "200 lines of the kernel's log have come by netpoll" wait_for 30 logged
+assert_ge "it has polled with a budget of 0" 1 "$(grep -c "device $nic work 0 budget 0" $tracing/trace)"
+assert_ge "as the queue was full" 1 "$(stopped stop)"
+assert_eq "and was woken as often" "$(stopped stop)" "$(stopped wake)"
+modprobe -r netconsole
+kill $console
+echo 0 >$tracing/events/napi/napi_poll/enable
+check "it answers after that" reachable
+sound $net0
+
+# Segments that come one by one go up together: the stack counts fewer than the card.
+in_peer ethtool -K "$peer_nic" tso off gso off || bail "the peer goes on with large segments"
+load
+link $net0 || bail "no link"
+reachable || bail "no answer"
+received() { nstat -asz IpInReceives | awk '/InReceives/ { print $2 }'; }
+# How many frames of the card are one of the stack, in hundredths.
+merged() {
+	local frames up
+	frames=$(packets rx_packets) up=$(received)
+	checksum in || return
+	echo $((100 * ($(packets rx_packets) - frames) / ($(received) - up)))
+}
+ethtool -K "$nic" gro on
+assert_ge "with GRO" 150 "$(merged)"
+ethtool -K "$nic" gro off
+assert_le "without" 110 "$(merged)"
+ethtool -K "$nic" gro on
+in_peer ethtool -K "$peer_nic" tso on gso on
+settle $net0
+assert_le "no more interrupts than frames" "$(packets rx_packets)" "$(awk '/^hardirq\/rx[0-9]+.runs/ { n += $2 } END { print n }' "$debugfs/$net0/stats")"
 sound $net0
