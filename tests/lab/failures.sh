@@ -7,7 +7,7 @@
 cd "$(dirname "$0")/../.." || exit
 . scripts/guest/ktap.sh
 
-plan 14
+plan 17
 out=$(mktemp -d)
 on_exit rm -rf "$out"
 export LAB_NO_BUILD=1 LAB_CONSOLE=$out/console
@@ -25,6 +25,8 @@ check "panic: the console is shown" grep -q "Kernel panic" "$out/stderr"
 check "panic: the console is kept" grep -q "Kernel panic" "$out/console"
 LAB_TIMEOUT=40 ends_with 124 "^lab: no end after 40 s: the guest hangs, or LAB_TIMEOUT is too short" "hang" 'echo before; sleep 1000'
 assert_eq "hang: output until then" before "$(cat "$out/stdout")"
+LAB_PATIENCE=2 LAB_TIMEOUT=8 LAB_QEMU_ARGS=-S ends_with 124 "^lab: no end after 8 s: the guest hangs" "no word" true
+check "no word: started once more" grep -q "not a word from the guest in 2 s: starting it once more" "$out/stderr"
 LAB_QEMU_ARGS='-device no-such-device' ends_with 125 "^lab: QEMU failed with status 1" "bad QEMU argument" true
 check "bad QEMU argument: QEMU's own message" grep -q "'no-such-device' is not a valid device model name" "$out/stderr"
 ends_with 125 "^lab: the guest ended without a word" "reset" 'echo b >/proc/sysrq-trigger; sleep 10'
