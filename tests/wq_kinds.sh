@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # lab-timeout: 240
-# lab-expect-dmesg: workqueue: Failed to create a worker thread
 #
-# Every flag of a workqueue by an effect that can be seen from outside of the driver.
+# The flags of a workqueue by effects that can be seen from outside of the driver. mem_reclaim has a
+# file of its own, wq_rescue.sh, and freezable another, wq_freeze.sh.
 
 # shellcheck source=tests/lib/wq.sh
 . "$(dirname "$0")/lib/wq.sh"
-plan 38
+plan 33
 
 load_timer
 echo 1 >"$(wq $timer timing)"
@@ -95,35 +95,6 @@ burst 2
 echo "$threshold" >$parameters/cpu_intensive_thresh_us
 assert_le "cpu_intensive: the next starts meanwhile" 200000000 "$(of_burst wait_max_ns)"
 assert_eq "cpu_intensive: they run beside each other" 2 "$(of_burst peak)"
-
-# mem_reclaim: where no workers can be made, a thread that is there already comes to the rescue. Until
-# the limit is lifted, nothing here may fork.
-rescuer=$(grep -lx 'kworker/R-rwq0_mem_reclaim' /proc/[0-9]*/comm | sed -E 's,/proc/([0-9]+)/comm,\1,')
-check "mem_reclaim: there is a rescuer" test -n "$rescuer"
-assert_eq "percpu: there is none" "" "$(grep -lE '^kworker/R-rwq0_percpu' /proc/[0-9]*/comm)"
-switches() { awk '$1 == "voluntary_ctxt_switches:" { print $2 }' "/proc/$rescuer/status"; }
-fifo=$(mktemp -u)
-mkfifo "$fifo"
-exec 9<>"$fifo"
-rm "$fifo"
-limit=$(cat /proc/sys/kernel/threads-max)
-burst_file=$(wq $timer burst)
-set_up mem_reclaim cpu 0 sleep_us 100000
-before=$(switches)
-echo > $tracefs/trace
-echo 1 >$tracefs/events/workqueue/workqueue_execute_start/enable
-echo 20 >/proc/sys/kernel/threads-max
-echo 40 >"$burst_file"
-read -r -t 4 -u 9 _
-echo "$limit" >/proc/sys/kernel/threads-max
-echo 0 >$tracefs/events/workqueue/workqueue_execute_start/enable
-rescued=$(grep -cE "kworker/R-rwq0_[^ ]*-$rescuer .*irqkit" $tracefs/trace)
-diag "the rescuer ran $rescued of 40 items"
-assert_ge "mem_reclaim: the rescuer runs items when no workers can be made" 1 "$rescued"
-assert_ge "mem_reclaim: and is seen to run" "$((before + 1))" "$(switches)"
-wait_for 20 burst_over || :
-assert_eq "mem_reclaim: all items have run" 40 "$(of_burst 'done')"
-exec 9>&-
 
 # sysfs: its directory, whose files have an effect.
 dir=/sys/devices/virtual/workqueue/rwq0_sysfs

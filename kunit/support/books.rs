@@ -17,12 +17,12 @@ use irqkit::path::{
 
 use super::file::{
     value,
-    Debugfs, //
+    Files, //
 };
 
 /// A set of paths, and access to its files.
 pub(crate) struct Books {
-    fs: Debugfs,
+    fs: Files,
     /// The set's directory, from the root of debugfs.
     dir: CString,
     pub(crate) set: PathSet,
@@ -34,7 +34,7 @@ impl Books {
         let module = <crate::LocalModule as ModuleMetadata>::NAME.to_str()?;
 
         Ok(Self {
-            fs: Debugfs::new()?,
+            fs: Files::debugfs()?,
             dir: CString::try_from_fmt(fmt!("{}/{}", module, device.to_str()?))?,
             set: PathSet::new::<crate::LocalModule>(device)?,
         })
@@ -81,7 +81,7 @@ impl Books {
     }
 
     /// Takes the set's files away, and leaves the access to where they were.
-    pub(crate) fn without_set(self) -> (Debugfs, CString) {
+    pub(crate) fn without_set(self) -> (Files, CString) {
         (self.fs, self.dir)
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files of debugfs, read and written as a user does: through the file system, with user memory.
+//! Files of debugfs and devices, read and written as a user does: through the file system, with
+//! user memory.
 
 use kernel::{
     bindings,
@@ -23,21 +24,30 @@ const BUFFER: usize = 64 << 10;
 const PROT_READ_WRITE: usize = 0x1 | 0x2;
 const MAP_PRIVATE_ANONYMOUS: usize = 0x02 | 0x20;
 
-/// debugfs, mounted for a test's own use, and a buffer in user memory, which lives as long as the
-/// test's thread.
+/// A file system, mounted for a test's own use, and a buffer in user memory, which lives as long as
+/// the test's thread.
 ///
 /// # Invariants
 ///
 /// - `mount` is a mount from `kern_mount()`, owned by this value.
 /// - `user` is the address of [`BUFFER`] bytes in the address space that the current thread uses.
-pub(crate) struct Debugfs {
+pub(crate) struct Files {
     mount: *mut bindings::vfsmount,
     user: UserPtr,
 }
 
-impl Debugfs {
-    /// Mounts it. To be called by a KUnit test.
-    pub(crate) fn new() -> Result<Self> {
+impl Files {
+    /// Mounts debugfs. To be called by a KUnit test.
+    pub(crate) fn debugfs() -> Result<Self> {
+        Self::mount(c"debugfs")
+    }
+
+    /// Mounts what has the device nodes, `/dev`. To be called by a KUnit test.
+    pub(crate) fn devices() -> Result<Self> {
+        Self::mount(c"devtmpfs")
+    }
+
+    fn mount(name: &CStr) -> Result<Self> {
         // SAFETY: No requirements; it may return null, outside of a test.
         let test = unsafe { bindings::kunit_get_current_test() };
         if test.is_null() {
@@ -62,7 +72,7 @@ impl Debugfs {
         }
 
         // SAFETY: The name is a string.
-        let fs = unsafe { bindings::get_fs_type(c"debugfs".as_char_ptr()) };
+        let fs = unsafe { bindings::get_fs_type(name.as_char_ptr()) };
         if fs.is_null() {
             return Err(ENODEV);
         }
@@ -76,7 +86,7 @@ impl Debugfs {
         })
     }
 
-    /// Opens a file by its path from the root of debugfs.
+    /// Opens a file by its path from the root.
     fn open(&self, path: &CStr, flags: u32) -> Result<Open> {
         // SAFETY: By the type invariant the mount is valid.
         let dentry = unsafe { (*self.mount).mnt_root };
@@ -96,31 +106,43 @@ impl Debugfs {
     /// Returns the whole text of the file `path`.
     pub(crate) fn read(&self, path: &CStr) -> Result<CString> {
         let file = self.open(path, bindings::O_RDONLY)?;
-        let read = file.operations().read.ok_or(EINVAL)?;
         let mut bytes = KVec::new();
         let mut position = 0;
 
-        loop {
-            // SAFETY: It is the file's own operation. The buffer is user memory of that size.
-            let n = unsafe {
-                read(
-                    file.0,
-                    self.user.as_mut_ptr().cast(),
-                    BUFFER,
-                    &raw mut position,
-                )
-            };
-            match usize::try_from(n) {
-                Ok(0) => break,
-                Ok(n) => {
-                    UserSlice::new(self.user, n).read_all(&mut bytes, GFP_KERNEL)?;
-                }
-                Err(_) => to_result(i32::try_from(n)?)?,
-            }
-        }
+        while self.read_from(&file, BUFFER, &mut position, &mut bytes)? != 0 {}
 
         let text = core::str::from_utf8(&bytes).map_err(|_| EILSEQ)?;
         Ok(CString::try_from_fmt(fmt!("{text}"))?)
+    }
+
+    /// Returns what one `read()` of `len` bytes gives, of the device `path`, which is opened with
+    /// `flags`, such as `O_NONBLOCK`.
+    pub(crate) fn read_device(&self, path: &CStr, flags: u32, len: usize) -> Result<KVec<u8>> {
+        let file = self.open(path, bindings::O_RDONLY | flags)?;
+        let mut bytes = KVec::new();
+
+        self.read_from(&file, len, &mut 0, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Appends what one `read()` of `len` bytes gives, and returns how many that was.
+    fn read_from(
+        &self,
+        file: &Open,
+        len: usize,
+        position: &mut bindings::loff_t,
+        bytes: &mut KVec<u8>,
+    ) -> Result<usize> {
+        let read = file.operations().read.ok_or(EINVAL)?;
+        let len = len.min(BUFFER);
+
+        // SAFETY: It is the file's own operation. The buffer is user memory of that size at least.
+        let n = unsafe { read(file.0, self.user.as_mut_ptr().cast(), len, position) };
+        let Ok(n) = usize::try_from(n) else {
+            return Err(Error::from_errno(i32::try_from(n)?));
+        };
+        UserSlice::new(self.user, n).read_all(bytes, GFP_KERNEL)?;
+        Ok(n)
     }
 
     /// Writes `text` to the file `path`, by one `write()`.
@@ -151,7 +173,7 @@ impl Debugfs {
     }
 }
 
-impl Drop for Debugfs {
+impl Drop for Files {
     fn drop(&mut self) {
         // SAFETY: By the type invariant it is ours, and no file in it is open any more.
         unsafe { bindings::kern_unmount(self.mount) };
