@@ -29,6 +29,7 @@ pub mod features;
 mod layout;
 mod live;
 pub mod queue;
+mod regions;
 pub mod ring;
 pub mod rings;
 mod setup;

@@ -15,19 +15,36 @@ use kernel::sync::barrier::{
     Full, //
 };
 
-/// `virtio_mb()` for real devices.
-#[inline(always)]
-pub(super) fn platform_full() {
-    mb(Full);
-}
+use super::queue::Order;
 
-pub(super) use arch::{
-    platform_read,
-    platform_write,
-    smp_full,
-    smp_read,
-    smp_write, //
-};
+impl Order {
+    /// `virtio_rmb()`.
+    #[inline]
+    pub(super) fn read_barrier(self) {
+        match self {
+            Self::Smp => arch::smp_read(),
+            Self::Platform => arch::platform_read(),
+        }
+    }
+
+    /// `virtio_wmb()`.
+    #[inline]
+    pub(super) fn write_barrier(self) {
+        match self {
+            Self::Smp => arch::smp_write(),
+            Self::Platform => arch::platform_write(),
+        }
+    }
+
+    /// `virtio_mb()`.
+    #[inline]
+    pub(super) fn full_barrier(self) {
+        match self {
+            Self::Smp => arch::smp_full(),
+            Self::Platform => mb(Full),
+        }
+    }
+}
 
 /// The CPU keeps reads in order, and writes, as far as memory is concerned that a device shares
 /// coherently. So the compiler alone has to be told.
@@ -42,27 +59,27 @@ mod arch {
     }
 
     #[inline(always)]
-    pub(in super::super) fn smp_read() {
+    pub(super) fn smp_read() {
         compiler();
     }
 
     #[inline(always)]
-    pub(in super::super) fn smp_write() {
+    pub(super) fn smp_write() {
         compiler();
     }
 
     #[inline(always)]
-    pub(in super::super) fn platform_read() {
+    pub(super) fn platform_read() {
         compiler();
     }
 
     #[inline(always)]
-    pub(in super::super) fn platform_write() {
+    pub(super) fn platform_write() {
         compiler();
     }
 
     #[inline(always)]
-    pub(in super::super) fn smp_full() {
+    pub(super) fn smp_full() {
         // The kernel's own choice (`__smp_mb()`), faster than `mfence`.
         //
         // SAFETY: It adds 0 to a word of the stack, below its pointer, where nobody keeps anything:
@@ -80,29 +97,29 @@ mod arch {
     };
 
     #[inline(always)]
-    pub(in super::super) fn smp_read() {
+    pub(super) fn smp_read() {
         // SAFETY: Without requirements.
         unsafe { irqkit_bindings::virt_rmb() };
     }
 
     #[inline(always)]
-    pub(in super::super) fn smp_write() {
+    pub(super) fn smp_write() {
         // SAFETY: Without requirements.
         unsafe { irqkit_bindings::virt_wmb() };
     }
 
     #[inline(always)]
-    pub(in super::super) fn platform_read() {
+    pub(super) fn platform_read() {
         dma_mb(Read);
     }
 
     #[inline(always)]
-    pub(in super::super) fn platform_write() {
+    pub(super) fn platform_write() {
         dma_mb(Write);
     }
 
     #[inline(always)]
-    pub(in super::super) fn smp_full() {
+    pub(super) fn smp_full() {
         // SAFETY: Without requirements.
         unsafe { irqkit_bindings::virt_mb() };
     }

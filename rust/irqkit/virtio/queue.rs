@@ -50,9 +50,9 @@ pub const RING_FEATURES: Features = Features::RING_INDIRECT_DESC
 ///
 /// # Safety
 ///
-/// When [`Port::stop`] or [`Port::is_stopped`] has returned true, the device reads and writes nothing of the queue, neither
-/// its rings nor the buffers in it, until it is told of the queue's addresses again. That takes a
-/// `&mut` reference to the queue, and is done in this crate alone.
+/// When [`Port::stop`] or [`Port::is_stopped`] has returned true, the device reads and writes
+/// nothing of the queue, neither its rings nor the buffers in it, until it is told of the queue's
+/// addresses again. That takes a `&mut` reference to the queue, and is done in this crate alone.
 pub unsafe trait Port: Send + 'static {
     /// Notifies the device of queue `index`, in which `position` is next ([`Virtqueue::position`]).
     ///

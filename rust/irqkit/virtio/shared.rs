@@ -8,10 +8,13 @@ use kernel::{
 };
 
 use super::{
-    barrier,
     queue::{
         Addresses,
         Order, //
+    },
+    regions::{
+        Regions,
+        Sizes, //
     },
     ring::{
         layout::{
@@ -28,8 +31,7 @@ use super::{
 };
 use crate::dma::{
     self,
-    Pool,
-    Region, //
+    Pool, //
 };
 
 /// A [`Descriptor`] as it lies in memory, in little-endian order.
@@ -79,14 +81,6 @@ struct Parts {
     order: Order,
 }
 
-/// What owns the memory.
-struct Regions {
-    descriptors: Region,
-    driver: Region,
-    device: Region,
-    tables: Option<Region>,
-}
-
 /// The shared memory of a split virtqueue.
 ///
 /// # Invariants
@@ -106,17 +100,16 @@ unsafe impl Sync for Shared {}
 impl Shared {
     /// Allocates the memory for `layout`, zeroed. May sleep.
     pub(super) fn new(pool: &Arc<Pool>, layout: Layout, order: Order) -> Result<Self> {
-        let tables = match layout.tables_bytes() {
-            0 => None,
-            bytes => Some(pool.alloc(bytes, GFP_KERNEL)?),
-        };
-        let regions = Regions {
-            descriptors: pool.alloc(layout.descriptor_bytes(), GFP_KERNEL)?,
-            driver: pool.alloc(layout.driver_bytes(), GFP_KERNEL)?,
-            device: pool.alloc(layout.device_bytes(), GFP_KERNEL)?,
-            tables,
-        };
-        let tables = regions.tables.as_ref();
+        let regions = Regions::new(
+            pool,
+            Sizes {
+                descriptors: layout.descriptor_bytes(),
+                driver: layout.driver_bytes(),
+                device: layout.device_bytes(),
+                tables: layout.tables_bytes(),
+            },
+        )?;
+        let (tables, tables_address) = regions.tables();
 
         // INVARIANT: By the invariant of `Layout` the size is a power of two. The regions are of the
         // sizes that it says, and stay where they are.
@@ -125,8 +118,8 @@ impl Shared {
                 descriptors: regions.descriptors.as_ptr().cast(),
                 driver: regions.driver.as_ptr(),
                 device: regions.device.as_ptr(),
-                tables: tables.map_or(core::ptr::null_mut(), |region| region.as_ptr().cast()),
-                tables_address: tables.map_or(0, Region::address),
+                tables: tables.cast(),
+                tables_address,
                 mask: layout.size().wrapping_sub(1),
                 entries: layout.table(),
                 order,
@@ -137,11 +130,7 @@ impl Shared {
 
     /// Returns where the parts are, as the device sees them.
     pub(super) fn addresses(&self) -> Addresses {
-        Addresses {
-            descriptors: self.regions.descriptors.address(),
-            driver: self.regions.driver.address(),
-            device: self.regions.device.address(),
-        }
+        self.regions.addresses()
     }
 
     /// Returns the position of `slot` in a ring.
@@ -299,25 +288,16 @@ impl Memory for Shared {
 
     #[inline]
     fn read_barrier(&self) {
-        match self.parts.order {
-            Order::Smp => barrier::smp_read(),
-            Order::Platform => barrier::platform_read(),
-        }
+        self.parts.order.read_barrier();
     }
 
     #[inline]
     fn write_barrier(&self) {
-        match self.parts.order {
-            Order::Smp => barrier::smp_write(),
-            Order::Platform => barrier::platform_write(),
-        }
+        self.parts.order.write_barrier();
     }
 
     #[inline]
     fn full_barrier(&self) {
-        match self.parts.order {
-            Order::Smp => barrier::smp_full(),
-            Order::Platform => barrier::platform_full(),
-        }
+        self.parts.order.full_barrier();
     }
 }

@@ -8,10 +8,13 @@ use kernel::{
 };
 
 use super::{
-    barrier,
     queue::{
         Addresses,
         Order, //
+    },
+    regions::{
+        Regions,
+        Sizes, //
     },
     ring::{
         layout::{
@@ -29,8 +32,7 @@ use super::{
 };
 use crate::dma::{
     self,
-    Pool,
-    Region, //
+    Pool, //
 };
 
 /// A descriptor as it lies in memory, in little-endian order.
@@ -67,14 +69,6 @@ struct Parts {
     order: Order,
 }
 
-/// What owns the memory.
-struct Regions {
-    descriptors: Region,
-    driver: Region,
-    device: Region,
-    tables: Option<Region>,
-}
-
 /// The shared memory of a packed virtqueue.
 ///
 /// # Invariants
@@ -94,17 +88,16 @@ unsafe impl Sync for SharedPacked {}
 impl SharedPacked {
     /// Allocates the memory for `layout`, zeroed. May sleep.
     pub(super) fn new(pool: &Arc<Pool>, layout: PackedLayout, order: Order) -> Result<Self> {
-        let tables = match layout.tables_bytes() {
-            0 => None,
-            bytes => Some(pool.alloc(bytes, GFP_KERNEL)?),
-        };
-        let regions = Regions {
-            descriptors: pool.alloc(layout.descriptor_bytes(), GFP_KERNEL)?,
-            driver: pool.alloc(EVENT_BYTES, GFP_KERNEL)?,
-            device: pool.alloc(EVENT_BYTES, GFP_KERNEL)?,
-            tables,
-        };
-        let tables = regions.tables.as_ref();
+        let regions = Regions::new(
+            pool,
+            Sizes {
+                descriptors: layout.descriptor_bytes(),
+                driver: EVENT_BYTES,
+                device: EVENT_BYTES,
+                tables: layout.tables_bytes(),
+            },
+        )?;
+        let (tables, tables_address) = regions.tables();
 
         // INVARIANT: By the invariant of `PackedLayout` the size is not 0. The regions are of the
         // sizes that it says, and stay where they are.
@@ -113,8 +106,8 @@ impl SharedPacked {
                 descriptors: regions.descriptors.as_ptr().cast(),
                 driver: regions.driver.as_ptr().cast(),
                 device: regions.device.as_ptr().cast(),
-                tables: tables.map_or(core::ptr::null_mut(), |region| region.as_ptr().cast()),
-                tables_address: tables.map_or(0, Region::address),
+                tables: tables.cast(),
+                tables_address,
                 last: layout.size().wrapping_sub(1),
                 entries: layout.table(),
                 order,
@@ -125,11 +118,7 @@ impl SharedPacked {
 
     /// Returns where the parts are, as the device sees them.
     pub(super) fn addresses(&self) -> Addresses {
-        Addresses {
-            descriptors: self.regions.descriptors.address(),
-            driver: self.regions.driver.address(),
-            device: self.regions.device.address(),
-        }
+        self.regions.addresses()
     }
 
     /// Returns the descriptor at `index`, or the last one if there is none.
@@ -273,25 +262,16 @@ impl PackedMemory for SharedPacked {
 
     #[inline]
     fn read_barrier(&self) {
-        match self.parts.order {
-            Order::Smp => barrier::smp_read(),
-            Order::Platform => barrier::platform_read(),
-        }
+        self.parts.order.read_barrier();
     }
 
     #[inline]
     fn write_barrier(&self) {
-        match self.parts.order {
-            Order::Smp => barrier::smp_write(),
-            Order::Platform => barrier::platform_write(),
-        }
+        self.parts.order.write_barrier();
     }
 
     #[inline]
     fn full_barrier(&self) {
-        match self.parts.order {
-            Order::Smp => barrier::smp_full(),
-            Order::Platform => barrier::platform_full(),
-        }
+        self.parts.order.full_barrier();
     }
 }

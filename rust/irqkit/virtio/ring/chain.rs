@@ -37,6 +37,52 @@ pub unsafe trait Buffer {
     fn writable(&self) -> impl ExactSizeIterator<Item = Segment>;
 }
 
+/// What a buffer needs of a queue.
+#[derive(Clone, Copy)]
+pub(super) struct Need {
+    /// How many segments it says that it has; not 0.
+    pub(super) segments: u16,
+    /// Whether they go into an indirect table.
+    pub(super) table: bool,
+    /// How many descriptors it takes.
+    pub(super) count: u16,
+}
+
+impl Need {
+    /// Returns that of a buffer with so many `readable` and `writable` segments, in a queue of `size`
+    /// descriptors, `free` of which are free, with indirect tables of `entries`.
+    #[inline]
+    pub(super) fn of(
+        readable: usize,
+        writable: usize,
+        size: u16,
+        free: u16,
+        entries: u16,
+    ) -> Result<Self, AddError> {
+        let Some(segments) = readable
+            .checked_add(writable)
+            .and_then(|count| u16::try_from(count).ok())
+            .filter(|&count| count <= size)
+        else {
+            return Err(AddError::TooManySegments);
+        };
+        if segments == 0 {
+            return Err(AddError::Empty);
+        }
+
+        let table = segments > 1 && segments <= entries;
+        let count = if table { 1 } else { segments };
+        if count > free {
+            return Err(AddError::Full);
+        }
+        Ok(Self {
+            segments,
+            table,
+            count,
+        })
+    }
+}
+
 /// Why a buffer can't be added to a virtqueue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AddError {

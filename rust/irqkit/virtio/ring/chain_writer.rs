@@ -6,6 +6,7 @@ use super::{
     chain::{
         AddError,
         Buffer,
+        Need,
         Segment, //
     },
     layout::Layout,
@@ -57,26 +58,18 @@ impl<'a, M: Memory, B: Buffer> ChainWriter<'a, M, B> {
         free: u16,
         buffer: &B,
     ) -> Result<Written, AddError> {
-        let readable = buffer.readable();
-        let writable = buffer.writable();
-
-        let Some(segments) = readable
-            .len()
-            .checked_add(writable.len())
-            .and_then(|count| u16::try_from(count).ok())
-            .filter(|&count| count <= layout.size())
-        else {
-            return Err(AddError::TooManySegments);
-        };
-        if segments == 0 {
-            return Err(AddError::Empty);
-        }
-
-        let table = segments > 1 && segments <= layout.table();
-        let count = if table { 1 } else { segments };
-        if count > free {
-            return Err(AddError::Full);
-        }
+        let (readable, writable) = (buffer.readable(), buffer.writable());
+        let Need {
+            segments,
+            table,
+            count,
+        } = Need::of(
+            readable.len(),
+            writable.len(),
+            layout.size(),
+            free,
+            layout.table(),
+        )?;
 
         let mut writer = Self {
             memory,

@@ -57,7 +57,10 @@ use super::{
         PackedWriter, //
     },
     poison::Poison,
-    slot::Slot,
+    slot::{
+        self,
+        Slot, //
+    },
     virtqueue::{
         State,
         Virtqueue, //
@@ -173,19 +176,6 @@ where
         self.state = State::Live;
     }
 
-    /// The first wrong thing is what counts.
-    #[cold]
-    fn poison(&mut self, poison: Poison) {
-        if self.state == State::Live {
-            self.state = State::Poisoned(poison);
-        }
-    }
-
-    #[inline]
-    fn is_live(&self) -> bool {
-        matches!(self.state, State::Live)
-    }
-
     /// Returns whether the device says that it has used the next descriptor.
     #[inline]
     fn is_used(&self) -> bool {
@@ -224,14 +214,14 @@ where
         let UsedDescriptor { id, len } = used;
         let Some(slot) = self.slots.get(usize::from(id)) else {
             let size = self.layout.size();
-            self.poison(Poison::IdOutOfRange {
+            self.state.poison(Poison::IdOutOfRange {
                 id: id.into(),
                 size,
             });
             return None;
         };
         if let Err(poison) = slot.check(id, len) {
-            self.poison(poison);
+            self.state.poison(poison);
             return None;
         }
         Some(used)
@@ -272,13 +262,9 @@ where
         } else {
             self.free_head
         };
-        let written = match self.state {
-            State::Live => {
-                PackedWriter::write(&mut self.memory, self.layout, id, head, self.free, &buffer)
-            }
-            State::Poisoned(_) => Err(AddError::Poisoned),
-            State::Stopped => Err(AddError::Stopped),
-        };
+        let written = self.state.accepts().and_then(|()| {
+            PackedWriter::write(&mut self.memory, self.layout, id, head, self.free, &buffer)
+        });
         let written = match written {
             Ok(written) => written,
             Err(why) => return Err(Refused { buffer, why }),
@@ -310,7 +296,7 @@ where
 
     #[inline]
     fn get_used(&mut self) -> Option<Used<B>> {
-        if !self.is_live() {
+        if !self.state.is_live() {
             return None;
         }
         let used = match self.batch.take() {
@@ -348,12 +334,12 @@ where
 
     #[inline]
     fn has_used(&self) -> bool {
-        self.is_live() && (self.batch.is_some() || self.is_used())
+        self.state.is_live() && (self.batch.is_some() || self.is_used())
     }
 
     #[inline]
     fn kick_needed(&mut self) -> bool {
-        if self.unkicked == 0 || !self.is_live() {
+        if self.unkicked == 0 || !self.state.is_live() {
             return false;
         }
 
@@ -420,14 +406,11 @@ where
     }
 
     fn poisoned(&self) -> Option<Poison> {
-        match self.state {
-            State::Poisoned(poison) => Some(poison),
-            State::Live | State::Stopped => None,
-        }
+        self.state.poisoned()
     }
 
     fn give_up(&mut self) {
-        self.poison(Poison::DeviceFailed);
+        self.state.poison(Poison::DeviceFailed);
     }
 
     #[inline]
@@ -447,7 +430,7 @@ where
 
     fn is_fresh(&self) -> bool {
         // Nothing came back yet. If the ring was gone round twice, all is where it was, too.
-        self.is_live()
+        self.state.is_live()
             && self.batch.is_none()
             && self.used == Cursor::START
             && self.available == Cursor::START.plus(self.outstanding(), self.layout)
@@ -465,15 +448,10 @@ where
             return None;
         }
 
-        let (index, buffer) = self
-            .slots
-            .iter_mut()
-            .enumerate()
-            .skip(from)
-            .find_map(|(index, slot)| Some((index, slot.buffer.take()?)))?;
+        let taken = slot::take(&mut self.slots, from)?;
 
         self.in_flight = self.in_flight.wrapping_sub(1);
-        Some((buffer, index.wrapping_add(1)))
+        Some(taken)
     }
 
     fn restart(&mut self) -> bool {

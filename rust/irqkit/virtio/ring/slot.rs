@@ -57,6 +57,16 @@ impl<B> Slot<B> {
     }
 }
 
+/// Takes a buffer out of the first of `slots`, from the place `from` on, that has one; returns it and
+/// the place behind.
+pub(super) fn take<B>(slots: &mut [Slot<B>], from: usize) -> Option<(B, usize)> {
+    slots
+        .iter_mut()
+        .enumerate()
+        .skip(from)
+        .find_map(|(index, slot)| Some((slot.buffer.take()?, index.wrapping_add(1))))
+}
+
 impl<B> Default for Slot<B> {
     fn default() -> Self {
         Self::new()

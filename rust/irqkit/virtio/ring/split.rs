@@ -48,7 +48,10 @@ use super::{
         NO_NOTIFY, //
     },
     poison::Poison,
-    slot::Slot,
+    slot::{
+        self,
+        Slot, //
+    },
     virtqueue::{
         State,
         Virtqueue, //
@@ -173,19 +176,6 @@ where
         self.free = self.layout.size();
     }
 
-    /// The first wrong thing is what counts.
-    #[cold]
-    fn poison(&mut self, poison: Poison) {
-        if self.state == State::Live {
-            self.state = State::Poisoned(poison);
-        }
-    }
-
-    #[inline]
-    fn is_live(&self) -> bool {
-        matches!(self.state, State::Live)
-    }
-
     /// Returns how many elements of the used ring there are that were not taken yet, as the device
     /// says.
     #[inline]
@@ -208,7 +198,7 @@ where
 
         let to = self.last_used.wrapping_add(ready);
         if ready > self.in_flight {
-            self.poison(Poison::UsedIndexJump {
+            self.state.poison(Poison::UsedIndexJump {
                 from: self.last_used,
                 to,
                 in_flight: self.in_flight,
@@ -232,18 +222,18 @@ where
         let slot = self.slots.get(usize::try_from(id).unwrap_or(usize::MAX));
         // By the type invariant there is a slot for each id below the size.
         let (Some(slot), Ok(id)) = (slot, u16::try_from(id)) else {
-            self.poison(Poison::IdOutOfRange { id, size });
+            self.state.poison(Poison::IdOutOfRange { id, size });
             return None;
         };
 
         if let Err(poison) = slot.check(id, len) {
-            self.poison(poison);
+            self.state.poison(poison);
             return None;
         }
         let earlier = slot.order.wrapping_sub(self.last_used);
         let ready = self.seen.wrapping_sub(self.last_used);
         if self.in_order && earlier >= ready {
-            self.poison(Poison::OutOfOrder { id, earlier, ready });
+            self.state.poison(Poison::OutOfOrder { id, earlier, ready });
             return None;
         }
         Some(Element { id, len })
@@ -279,18 +269,16 @@ where
 {
     #[inline]
     fn add(&mut self, buffer: B) -> Result<(), Refused<B>> {
-        let written = match self.state {
-            State::Live => ChainWriter::write(
+        let written = self.state.accepts().and_then(|()| {
+            ChainWriter::write(
                 &mut self.memory,
                 &self.slots,
                 self.layout,
                 self.free_head,
                 self.free,
                 &buffer,
-            ),
-            State::Poisoned(_) => Err(AddError::Poisoned),
-            State::Stopped => Err(AddError::Stopped),
-        };
+            )
+        });
         let written = match written {
             Ok(written) => written,
             Err(why) => return Err(Refused { buffer, why }),
@@ -325,7 +313,7 @@ where
 
     #[inline]
     fn get_used(&mut self) -> Option<Used<B>> {
-        if !self.is_live() || (self.seen == self.last_used && !self.look()) {
+        if !self.state.is_live() || (self.seen == self.last_used && !self.look()) {
             return None;
         }
 
@@ -367,12 +355,12 @@ where
 
     #[inline]
     fn has_used(&self) -> bool {
-        self.is_live() && self.ready() != 0
+        self.state.is_live() && self.ready() != 0
     }
 
     #[inline]
     fn kick_needed(&mut self) -> bool {
-        if self.unkicked == 0 || !self.is_live() {
+        if self.unkicked == 0 || !self.state.is_live() {
             return false;
         }
 
@@ -423,18 +411,15 @@ where
         let after = ((u32::from(self.in_flight) * 3) >> 2) as u16;
 
         self.arm(after);
-        !self.is_live() || self.ready() <= after
+        !self.state.is_live() || self.ready() <= after
     }
 
     fn poisoned(&self) -> Option<Poison> {
-        match self.state {
-            State::Poisoned(poison) => Some(poison),
-            State::Live | State::Stopped => None,
-        }
+        self.state.poisoned()
     }
 
     fn give_up(&mut self) {
-        self.poison(Poison::DeviceFailed);
+        self.state.poison(Poison::DeviceFailed);
     }
 
     #[inline]
@@ -454,7 +439,7 @@ where
 
     fn is_fresh(&self) -> bool {
         // Nothing came back yet. If 2^16 buffers did, the indices are where they were, too.
-        self.is_live() && self.last_used == 0 && self.available == self.in_flight
+        self.state.is_live() && self.last_used == 0 && self.available == self.in_flight
     }
 
     fn stop(&mut self) {
@@ -467,15 +452,10 @@ where
             return None;
         }
 
-        let (index, buffer) = self
-            .slots
-            .iter_mut()
-            .enumerate()
-            .skip(from)
-            .find_map(|(index, slot)| Some((index, slot.buffer.take()?)))?;
+        let taken = slot::take(&mut self.slots, from)?;
 
         self.in_flight = self.in_flight.wrapping_sub(1);
-        Some((buffer, index.wrapping_add(1)))
+        Some(taken)
     }
 
     fn restart(&mut self) -> bool {
