@@ -21,7 +21,7 @@ module! {
 
 #[kunit_tests(irqkit_hwrng)]
 mod tests {
-    use core::mem;
+    use core::mem::ManuallyDrop;
 
     use kernel::{
         bindings::O_NONBLOCK,
@@ -77,7 +77,12 @@ mod tests {
         bytes.len() == LEFT + len && bytes.iter().skip(LEFT).all(|&b| b == byte)
     }
 
-    fn register(rng: &Rng, name: &CStr, quality: Quality, fake: Fake) -> Result<Registration<Fake>> {
+    fn register(
+        rng: &Rng,
+        name: &CStr,
+        quality: Quality,
+        fake: Fake,
+    ) -> Result<Registration<Fake>> {
         Registration::new(rng.bound().as_ref(), name, quality, Ok::<_, Error>(fake))
     }
 
@@ -157,12 +162,7 @@ mod tests {
         let rng = Rng::get()?;
         let (seen, better) = (Seen::new(PLENTY)?, Seen::new(PLENTY)?);
         let registration = register(&rng, NAME, LEAST, Fake::new(&seen, 1))?;
-        let second = register(
-            &rng,
-            c"kunit-better",
-            Quality::FULL,
-            Fake::new(&better, 2),
-        )?;
+        let second = register(&rng, c"kunit-better", Quality::FULL, Fake::new(&better, 2))?;
         let cleaned = until(|| seen.was_told(&[Told::Init, Told::Cleanup]));
         let from_better = read(0, LEFT + 100)?;
         drop(second);
@@ -271,10 +271,12 @@ mod tests {
     fn kept_over_unbind() -> Result {
         let rng = Rng::get()?;
         let seen = Seen::new(0)?;
-        mem::forget(register(&rng, NAME, LEAST, Fake::new(&seen, 1))?);
+        let mut kept = ManuallyDrop::new(register(&rng, NAME, LEAST, Fake::new(&seen, 1))?);
         let awaited = seen.is_awaited();
         let mut gone = false;
         rebind(rng, || gone = seen.was_told(&LIFE))?;
+        // SAFETY: It is not used any more. All that is left of it is its memory.
+        unsafe { ManuallyDrop::drop(&mut kept) };
 
         let rng = Rng::get()?;
         let again = Seen::new(PLENTY)?;

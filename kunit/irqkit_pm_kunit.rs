@@ -22,7 +22,7 @@ module! {
 
 #[kunit_tests(irqkit_pm)]
 mod tests {
-    use core::mem;
+    use core::mem::ManuallyDrop;
 
     use kernel::{
         bindings,
@@ -167,7 +167,10 @@ mod tests {
         let who = insomnia.seen.clone();
         drop(insomnia);
 
-        assert_eq!((refused, again, never), (Err(EBUSY), Err(EBUSY), Err(EBUSY)));
+        assert_eq!(
+            (refused, again, never),
+            (Err(EBUSY), Err(EBUSY), Err(EBUSY))
+        );
         assert!(once);
         assert!(one.was_told(&[
             Told::Sleep,
@@ -233,9 +236,11 @@ mod tests {
     fn kept_over_unbind() -> Result {
         let rng = Rng::get()?;
         let seen = Seen::new()?;
-        mem::forget(register(&rng, &seen, Ok(()))?);
+        let mut kept = ManuallyDrop::new(register(&rng, &seen, Ok(()))?);
         let mut gone = false;
         rebind(rng, || gone = seen.was_told(&[Told::Dropped]))?;
+        // SAFETY: It is not used any more. All that is left of it is its memory.
+        unsafe { ManuallyDrop::drop(&mut kept) };
 
         let rng = Rng::get()?;
         let insomnia = Insomnia::new(&rng)?;
