@@ -15,32 +15,34 @@ tracefs=/sys/kernel/tracing
 [ -e $tracefs/events ] || mount -t tracefs tracefs $tracefs
 parameters=/sys/module/workqueue/parameters
 
-nice_of() { ps -o ni= -p "$1" | tr -d ' '; }
-cpus_of() { awk '$1 == "Cpus_allowed_list:" { print $2 }' "/proc/$1/status"; }
-
-# Sets `worker`, by a burst of one item that sleeps, for longer where this machine is slow.
+# Sets `comm`, `nice` and `cpus` to those of the worker that runs an item of a queue: catch_worker QUEUE
+# [NAME VALUE]... The item sleeps, and longer each time that it was over before all was looked at.
 catch_worker() {
-	local queue=$1 seconds
-	for seconds in 1 8 30; do
-		echo sync >"$(wq $timer cancel)"
-		set_up "$queue" sleep_us $((seconds * 1000000)) "${@:2}"
+	local queue=$1 worker length caught=
+	for length in 500000 2000000 10000000 40000000; do
+		set_up "$queue" sleep_us $length "${@:2}"
 		begin_burst 1
-		wait_for "$seconds" worker_of "rwq0_$queue" >/dev/null || continue
-		worker=$(worker_of "rwq0_$queue") || continue
-		# It is to be looked at while it sleeps.
-		[ "$(of_burst running)" = 0 ] || return 0
+		until worker=$(worker_of "rwq0_$queue") || burst_over; do sleep 0.02; done
+		if [ -n "$worker" ]; then
+			comm=$(cat "/proc/$worker/comm")
+			nice=$(ps -o ni= -p "$worker" | tr -d ' ')
+			cpus=$(awk '$1 == "Cpus_allowed_list:" { print $2 }' "/proc/$worker/status")
+			if [ "$(worker_of "rwq0_$queue")" = "$worker" ] && ! burst_over; then caught=1; fi
+		fi
+		echo sync >"$(wq $timer cancel)"
+		[ -z "$caught" ] || return 0
 	done
-	bail "no worker runs an item of $queue"
+	bail "no worker runs an item of $queue long enough to be seen"
 }
 
 # Concurrency management: an item that sleeps lets the next one start, though they are bound to one
 # CPU; an item that computes does not.
-set_up percpu cpu 0 sleep_us 100000
+set_up percpu cpu 0 sleep_us 1000000
 burst 8
 assert_eq "percpu: items that sleep run beside each other" 8 "$(of_burst peak)"
 assert_eq "percpu: by a worker each" 8 "$(of_burst workers)"
 assert_eq "percpu: on their CPU" 0 "$(of_burst cpus)"
-assert_le "percpu: so the last starts soon" 80000000 "$(of_burst wait_max_ns)"
+assert_le "percpu: so the last starts before the first has slept" 1000000000 "$(of_burst wait_max_ns)"
 
 # max_active: 2 at a time, however many there are.
 set_up max_active cpu 0 sleep_us 50000
@@ -59,19 +61,16 @@ assert_ge "unbound: several at a time" 2 "$(of_burst peak)"
 
 # highpri: the worker's nice.
 catch_worker highpri cpu 0
-assert_eq "highpri: the worker's nice" -20 "$(nice_of "$worker")"
-assert_match "highpri: the worker's name" '^kworker/0:[0-9]+H[+]' "$(cat "/proc/$worker/comm")"
-burst_over || echo sync >"$(wq $timer cancel)"
+assert_eq "highpri: the worker's nice" -20 "$nice"
+assert_match "highpri: the worker's name" '^kworker/0:[0-9]+H[+]' "$comm"
 catch_worker percpu cpu 0
-assert_eq "percpu: the worker's nice" 0 "$(nice_of "$worker")"
-assert_eq "percpu: the worker is bound to the CPU" 0 "$(cpus_of "$worker")"
-echo sync >"$(wq $timer cancel)"
+assert_eq "percpu: the worker's nice" 0 "$nice"
+assert_eq "percpu: the worker is bound to the CPU" 0 "$cpus"
 
 # unbound: the worker is not bound to the CPU that the item was queued on.
 catch_worker unbound cpu 0
-assert_match "unbound: the worker's name" '^kworker/u' "$(cat "/proc/$worker/comm")"
-assert_eq "unbound: the worker may run on every CPU" "$(cat /sys/devices/system/cpu/online)" "$(cpus_of "$worker")"
-echo sync >"$(wq $timer cancel)"
+assert_match "unbound: the worker's name" '^kworker/u' "$comm"
+assert_eq "unbound: the worker may run on every CPU" "$(cat /sys/devices/system/cpu/online)" "$cpus"
 # With the CPU that it was queued on busy, it runs on another.
 taskset -c 1 sh -c 'while :; do :; done' &
 load=$!
@@ -90,10 +89,10 @@ set_up percpu cpu 0 cost_us 300000
 burst 2
 assert_ge "percpu: an item that computes keeps the next waiting" 290000000 "$(of_burst wait_max_ns)"
 assert_eq "percpu: it runs alone" 1 "$(of_burst peak)"
-set_up cpu_intensive cpu 0 cost_us 300000
+set_up cpu_intensive cpu 0 cost_us 1000000
 burst 2
 echo "$threshold" >$parameters/cpu_intensive_thresh_us
-assert_le "cpu_intensive: the next starts meanwhile" 200000000 "$(of_burst wait_max_ns)"
+assert_le "cpu_intensive: the next starts meanwhile" 950000000 "$(of_burst wait_max_ns)"
 assert_eq "cpu_intensive: they run beside each other" 2 "$(of_burst peak)"
 
 # sysfs: its directory, whose files have an effect.
@@ -109,8 +108,7 @@ done
 printf '%x\n' 3 >$dir/cpumask
 echo 5 >$dir/nice
 catch_worker sysfs
-assert_eq "sysfs: nice" 5 "$(nice_of "$worker")"
-echo sync >"$(wq $timer cancel)"
+assert_eq "sysfs: nice" 5 "$nice"
 echo 0 >$dir/nice
 echo 1 >$dir/max_active
 set_up sysfs sleep_us 20000
@@ -120,10 +118,9 @@ assert_eq "sysfs: max_active" 1 "$(of_burst peak)"
 # power_efficient: what it means is up to a parameter of the kernel.
 catch_worker power_efficient cpu 0
 case $(cat $parameters/power_efficient) in
-N) assert_match "power_efficient: bound to its CPU while power does not matter" '^kworker/0:' "$(cat "/proc/$worker/comm")" ;;
-Y) assert_match "power_efficient: unbound where power matters" '^kworker/u' "$(cat "/proc/$worker/comm")" ;;
+N) assert_match "power_efficient: bound to its CPU while power does not matter" '^kworker/0:' "$comm" ;;
+Y) assert_match "power_efficient: unbound where power matters" '^kworker/u' "$comm" ;;
 esac
-echo sync >"$(wq $timer cancel)"
 
 # BH: in softirq context, as the tracer sees it, and by the softirqs' own count.
 for kind in bh:TASKLET bh_highpri:HI; do

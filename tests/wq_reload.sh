@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # lab-timeout: 300
 #
-# Loading and unloading, 200 times, with work of every kind under way; and with files open.
+# Loading and unloading, 200 times (20 on the debug kernel), with work of every kind under way; and with files open.
 
 # shellcheck source=tests/lib/wq.sh
 . "$(dirname "$0")/lib/wq.sh"
 plan 8
 
-rounds=200
+rounds=$(fewer 200)
 expedite
 queues=(percpu unbound freezable mem_reclaim highpri cpu_intensive power_efficient sysfs max_active ordered
 	bh bh_highpri system_percpu system_highpri system_long system_dfl system_dfl_long system_freezable

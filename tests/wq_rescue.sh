@@ -74,7 +74,7 @@ workers
 echo 0 >"$started"
 rescued=$(grep -cE "kworker/R-rwq0_[^ ]*-$rescuer .*irqkit" $tracefs/trace)
 diag "the rescuer ran $rescued of $items items"
-assert_eq "all items run though no worker can be made" all $came
+assert_eq "all items run though no worker can be made" all "$came"
 assert_ge "the rescuer runs some" 1 "$rescued"
 assert_ge "and is seen to run" "$((before + 1))" "$(switches)"
 exec 9>&-

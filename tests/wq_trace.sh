@@ -18,7 +18,7 @@ on_exit rm -f "$go" "$out"
 # A burst of 50 that sleep, and 50 more that compute.
 cat >"$go" <<EOF
 echo 0 >$(wq $timer cost_us)
-echo 2000 >$(wq $timer sleep_us)
+echo 50000 >$(wq $timer sleep_us)
 echo 50 >$(wq $timer burst)
 echo 1 >$(wq $timer flush)
 EOF
@@ -27,7 +27,7 @@ check "workqueues runs a command" sh -c "$scripts/workqueues sh $go >$out"
 row=$(grep -E 'rwq0_percpu ' "$out")
 diag "$(head -n 8 "$out")"
 assert_eq "it shows each item queued and started" "50 50" "$(awk '{ print $1, $2 }' <<<"$row")"
-assert_ge "how long it ran" 2000 "$(awk '{ print int($5) }' <<<"$row")"
+assert_ge "how long it ran" 50000 "$(awk '{ print int($5) }' <<<"$row")"
 assert_ge "how many ran at a time" 10 "$(awk '{ print $7 }' <<<"$row")"
 assert_eq "by a worker each" "$(of_burst workers)" "$(awk '{ print $8 }' <<<"$row")"
 assert_eq "on which CPU" 0 "$(awk '{ print $9 }' <<<"$row")"

@@ -15,6 +15,7 @@
 #   hist_count DEVICE PATH WHICH  the line `count` of a histogram
 #   driver_log           the driver's and irqkit's lines in the kernel's log since mark_log
 #   sound DEVICE...      two tests a device: the books balance, nothing out of place
+#   fewer N              N, or a tenth of it on the debug kernel, which is as much slower
 #   expedite             grace periods are short from now on: loading and unloading is half waiting for them
 
 # shellcheck source=scripts/guest/ktap.sh
@@ -93,6 +94,8 @@ sound() {
 		check "$device: no run in the wrong context, none beside itself" never_out_of_place "$device"
 	done
 }
+
+fewer() { if [ "${LAB_KERNEL:-}" = debug ]; then echo $(($1 / 10)); else echo "$1"; fi; }
 
 expedite() {
 	on_exit sh -c "echo $(cat /sys/kernel/rcu_expedited) >/sys/kernel/rcu_expedited"
