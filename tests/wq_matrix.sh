@@ -34,7 +34,7 @@ settle $timer
 # The tracepoints show one function for all items of ours, and the queue by name.
 ran_enough() { [ "$(counter $timer "work/$1.runs")" -ge 250 ]; }
 for queue in $queues; do
-	set_up $queue
+	set_up "$queue"
 	echo 1 >"$(wq $timer reset)"
 	echo >$tracefs/trace
 	echo 1 >$tracefs/events/workqueue/enable
