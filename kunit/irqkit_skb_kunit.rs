@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-// lab-want-dmesg: 1 a page pool was dropped while it was in use: leaked
+// lab-want-dmesg: 2 a page pool was dropped while it was in use: leaked
+// lab-want-dmesg: 1 memory of a page pool was dropped in a hard interrupt: leaked
+// lab-want-dmesg: 4 page pools were kept until after the device was unbound
 
 //! KUnit suite: packets and their memory ([`irqkit::net`]): bounds, and who owns what.
 
 use kernel::prelude::*;
+
+#[path = "support/mod.rs"]
+mod support;
 
 module! {
     type: Suite,
@@ -52,6 +57,7 @@ mod tests {
             Idle,
             Link,
             MappedSkb,
+            Napi,
             Next,
             PagePool,
             Poller,
@@ -68,6 +74,11 @@ mod tests {
             PathSet, //
         },
         virtio::ring::chain::Buffer, //
+    };
+
+    use crate::support::{
+        hardirq,
+        two_cpus, //
     };
 
     /// A device that is not registered.
@@ -93,15 +104,16 @@ mod tests {
             PagePool::new(self.builder.device(), 0, Addressing::Physical, 64)
         }
 
+        /// Makes an instance that has `pool`.
+        fn napi(&self, pool: PagePool) -> Result<Arc<Napi<Owner>>> {
+            let path = self.paths.path_or_existing(Kind::Napi, c"napi/rx0")?;
+
+            self.builder.device().napi(Link::Rx(0), path, Owner(pool))
+        }
+
         /// Calls `f` with the pool of a receive queue, where that is used.
         fn with_pool<R>(&self, f: impl FnOnce(&mut PagePool, &Idle<'_>) -> R) -> Result<R> {
-            let path = self.paths.path_or_existing(Kind::Napi, c"napi/rx0")?;
-            let napi = self
-                .builder
-                .device()
-                .napi(Link::Rx(0), path, Owner(self.pool()?))?;
-
-            Task::with(|task| napi.with(task, |owner, idle| f(&mut owner.0, idle)))
+            with(&*self.napi(self.pool()?)?, f)
         }
     }
 
@@ -124,6 +136,11 @@ mod tests {
         fn unmask(&mut self) -> bool {
             true
         }
+    }
+
+    /// Calls `f` with the pool of `napi`, where that is used.
+    fn with<R>(napi: &Napi<Owner>, f: impl FnOnce(&mut PagePool, &Idle<'_>) -> R) -> Result<R> {
+        Task::with(|task| napi.with(task, |owner, idle| f(&mut owner.0, idle)))
     }
 
     fn alloc(pool: &mut PagePool, idle: &Idle<'_>, len: u32) -> Result<PoolFrag> {
@@ -330,6 +347,79 @@ mod tests {
         let len = frag.map(|frag| frag.received(10).len());
 
         assert_eq!(len, Some(10));
+        Ok(())
+    }
+
+    #[test]
+    fn memory_is_not_recycled_in_a_hard_interrupt() -> Result {
+        let (_, cpu) = two_cpus()?;
+        let rig = Rig::new(c"hard")?;
+        let (later, at_once) = rig.with_pool(|pool, idle| -> Result<(u64, u64)> {
+            let mut frag = Some(alloc(pool, idle, 4096)?);
+            hardirq::on_cpu(cpu, || drop(frag.take()))?;
+            let later = pool.stats().recycled;
+            drop(alloc(pool, idle, 4096)?);
+            Ok((later, pool.stats().recycled))
+        })??;
+        drop(rig);
+
+        // What the softirq that it interrupted may be just doing, too.
+        assert_eq!(later, 0);
+        assert_eq!(at_once, 1);
+        Ok(())
+    }
+
+    #[test]
+    fn pools_are_for_instances_of_their_device() -> Result {
+        let (rig, other) = (Rig::new(c"ours")?, Rig::new(c"theirs")?);
+        let napi = rig.napi(rig.pool()?)?;
+        let mut foreign = other.pool()?;
+        let shape = Shape::fragment(100)?;
+        let (own, theirs) = with(&napi, |pool, idle| {
+            (
+                pool.alloc(idle, shape).is_some(),
+                foreign.alloc(idle, shape).is_some(),
+            )
+        })?;
+        let second = rig.napi(rig.pool()?).err();
+        drop((foreign, other));
+        drop((napi, rig));
+
+        assert!(own);
+        assert!(!theirs);
+        // The instance that is not made drops its pool.
+        assert_eq!(second, Some(EBUSY));
+        Ok(())
+    }
+
+    /// A driver that keeps everything: its device is unbound all the same, and has no memory mapped
+    /// after that.
+    #[test]
+    fn a_pool_ends_with_its_device() -> Result {
+        for addressing in [Addressing::Physical, Addressing::Platform] {
+            let rig = Rig::new(c"unbound")?;
+            // SAFETY: The device is bound to nobody who does DMA with it meanwhile.
+            unsafe { set_mask(device(&rig._parent)) };
+            let pool = PagePool::new(rig.builder.device(), 0, addressing, 64)?;
+            let napi = rig.napi(pool)?;
+            let shape = Shape::fragment(1000)?;
+            let frag = with(&napi, |pool, idle| pool.alloc(idle, shape))?;
+            drop(rig);
+
+            // The device is gone; who has its memory still has it.
+            let (more, stats) = with(&napi, |pool, idle| {
+                (pool.alloc(idle, shape).is_some(), pool.stats())
+            })?;
+            let mut byte = [0];
+            let frag = frag.map(|frag| frag.received(10));
+            let read = frag.as_ref().map(|frag| frag.read(9, &mut byte));
+            drop(frag);
+            drop(napi);
+
+            assert!(!more);
+            assert_eq!(stats, PoolStats::default());
+            assert_eq!(read, Some(Ok(())));
+        }
         Ok(())
     }
 

@@ -183,7 +183,7 @@ pub(crate) fn send<K: Kind>(
 ) -> bool {
     // What comes back meanwhile is seen below, which is cheaper than an interrupt.
     queue.ring.disable_cb();
-    skb.tx_timestamp();
+    skb.tx_timestamp(device);
 
     let kick = match queue.add(skb) {
         Sent::Yes(bytes) => {

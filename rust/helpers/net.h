@@ -8,10 +8,21 @@
 #define _IRQKIT_HELPERS_NET_H
 
 #include <linux/cache.h>
+#include <linux/irqflags.h>
 #include <linux/netdevice.h>
+#include <linux/preempt.h>
 #include <linux/skbuff.h>
 #include <linux/types.h>
 #include <net/page_pool/types.h>
+
+/*
+ * In a hard interrupt memory can't go back to a page pool: what was interrupted
+ * may be a softirq that is just doing the same, and the pool would take it for that.
+ */
+static inline bool irqkit_may_recycle(void)
+{
+	return !in_hardirq() && !in_nmi() && !irqs_disabled();
+}
 
 /* Memory for a NAPI instance. */
 struct irqkit_napi {

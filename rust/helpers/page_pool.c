@@ -41,9 +41,13 @@ void *irqkit_helper_page_pool_alloc(struct page_pool *pool, unsigned int *size, 
 	return page_address(page) + offset;
 }
 
-void irqkit_helper_page_pool_free(struct page_pool *pool, void *data)
+/* False where it can't be. */
+bool irqkit_helper_page_pool_free(struct page_pool *pool, void *data)
 {
+	if (unlikely(!irqkit_may_recycle()))
+		return false;
 	page_pool_free_va(pool, data, false);
+	return true;
 }
 
 void irqkit_helper_page_pool_sync(struct page_pool *pool, void *data, unsigned int len)

@@ -8,16 +8,23 @@
 
 #include "net.h"
 
-void irqkit_helper_skb_tx_timestamp(struct sk_buff *skb)
-{
-	skb_tx_timestamp(skb);
-}
-
-/* Made around memory of a page pool, by a poll. */
-void irqkit_helper_skb_init_received(struct sk_buff *skb, struct net_device *dev)
+/* What the socket is told names the device; the packet does so only meanwhile. */
+void irqkit_helper_skb_tx_timestamp(struct sk_buff *skb, struct net_device *dev)
 {
 	skb->dev = dev;
+	skb_tx_timestamp(skb);
+	skb->dev = NULL;
+}
+
+void irqkit_helper_skb_mark_for_recycle(struct sk_buff *skb)
+{
 	skb_mark_for_recycle(skb);
+}
+
+/* The core has it again: NETDEV_TX_BUSY. */
+void irqkit_helper_skb_give_back(struct sk_buff *skb, struct net_device *dev)
+{
+	skb->dev = dev;
 }
 
 /* Makes room in front of the data that is nobody else's; 0 or an errno. */
@@ -41,7 +48,8 @@ static struct sk_buff *irqkit_skb_last(struct sk_buff *skb)
 /*
  * Appends what is at data, a fragment of a page pool's page, of which the packet
  * takes over the reference. A packet that has all of its fragments gets a further
- * buffer in its list. False if there is no memory; nothing was changed then.
+ * buffer in its list. False if there is no memory, or this is no place to give a
+ * reference back; nothing was changed then.
  */
 bool irqkit_helper_skb_append_frag(struct sk_buff *skb, struct page_pool *pool, void *data,
 				   unsigned int len, unsigned int truesize)
@@ -52,6 +60,8 @@ bool irqkit_helper_skb_append_frag(struct sk_buff *skb, struct page_pool *pool, 
 	unsigned int used = skb_shinfo(last)->nr_frags;
 
 	if (skb_can_coalesce(last, used, page, offset)) {
+		if (!irqkit_may_recycle())
+			return false;
 		/* The fragment before it has a reference already. */
 		page_pool_put_full_page(pool, page, false);
 		skb_coalesce_rx_frag(last, used - 1, len, truesize);
@@ -107,12 +117,9 @@ int irqkit_helper_skb_set_offload(struct sk_buff *skb, const struct irqkit_offlo
 
 	if (!irqkit_gso_is_known(hdr.gso_type))
 		return -EINVAL;
-	/* Without a checksum it is looked at closer, and that takes these. */
-	if (hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE && !hdr.flags) {
-		if (!skb->dev || !pskb_may_pull(skb, ETH_HLEN))
-			return -EINVAL;
-		skb_set_network_header(skb, ETH_HLEN);
-	}
+	/* Who is to cut it must compute checksums anyway; and it would be dissected, which takes a device. */
+	if (hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE && !hdr.flags)
+		return -EINVAL;
 	return virtio_net_hdr_to_skb(skb, &hdr, true);
 }
 

@@ -43,7 +43,7 @@ struct Unbind(Arc<Device>);
 
 impl Drop for Unbind {
     fn drop(&mut self) {
-        self.0.end();
+        self.0.unbind();
     }
 }
 
@@ -107,12 +107,12 @@ impl Builder {
     }
 
     /// Says what the device can do: what is `on` from the beginning, what can be switched by the
-    /// user, and what works for packets with a VLAN tag.
+    /// user, and what works for packets with a VLAN tag. What has no name in [`Features`] is left out.
     #[must_use]
     pub fn features(mut self, on: Features, switchable: Features, vlan: Features) -> Self {
-        self.config.features = on.bits();
-        self.config.hw_features = switchable.bits();
-        self.config.vlan_features = vlan.bits();
+        self.config.features = on.and(Features::ALL).bits();
+        self.config.hw_features = switchable.and(Features::ALL).bits();
+        self.config.vlan_features = vlan.and(Features::ALL).bits();
         self
     }
 

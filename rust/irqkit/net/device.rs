@@ -23,6 +23,7 @@ use kernel::{
 };
 
 use super::{
+    page_pool::Shared,
     stats::{
         self,
         RxStats,
@@ -72,6 +73,8 @@ pub(super) struct State {
     pub(super) cells: KVec<u16>,
     /// The queues that have a NAPI instance, and whether they send.
     pub(super) linked: KVec<(bool, u16)>,
+    /// The page pools that are not destroyed yet.
+    pub(super) pools: KVec<Arc<Shared>>,
 }
 
 /// A network device.
@@ -133,6 +136,7 @@ impl Device {
                     members: KVec::new(),
                     cells: KVec::new(),
                     linked: KVec::new(),
+                    pools: KVec::new(),
                 }, "irqkit::net::state"),
                 change <- new_mutex!((), "irqkit::net::change"),
                 memory,
@@ -286,6 +290,32 @@ impl Device {
         let members = core::mem::take(&mut self.state.lock().members);
         for member in &members {
             member.end();
+        }
+    }
+
+    /// The parent is about to be unbound: ends it all, and takes back what page pools have mapped for
+    /// it that somebody still has. Task context.
+    pub(super) fn unbind(&self) {
+        self.end();
+
+        // Held to the end: until then nobody lets go of what a pool refers to.
+        let mut state = self.state.lock();
+        if state.pools.is_empty() {
+            return;
+        }
+        dev_warn!(
+            self.parent,
+            "page pools were kept until after the device was unbound\n"
+        );
+        for pool in &state.pools {
+            pool.close();
+        }
+        // SAFETY: The bus unbinds devices in task context, outside of RCU readers.
+        unsafe { bindings::synchronize_rcu() };
+        for pool in core::mem::take(&mut state.pools) {
+            // SAFETY: It is among those that are not destroyed, and was closed before all readers went.
+            // The instances of the device have ended, and so are disabled for good.
+            unsafe { raw::page_pool_destroy(pool.pool.as_ptr()) };
         }
     }
 

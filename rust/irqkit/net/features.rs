@@ -22,6 +22,11 @@ macro_rules! features {
                     1 << (bindings::$bit as u32)
                 );
             )*
+
+            /// All that have a name here.
+            ///
+            /// Others promise the core operations that a device of this module does not have.
+            pub const ALL: Self = Self(0 $(| Self::$name.0)*);
         }
     };
 }
@@ -53,7 +58,7 @@ impl Features {
     /// No features.
     pub const NONE: Self = Self(0);
 
-    /// Returns the features whose bits are set.
+    /// Returns the features whose bits are set, of which the kernel has more than have a name here.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
@@ -72,6 +77,12 @@ impl Features {
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Returns those that are among `other` as well.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     /// Returns these without `other`.

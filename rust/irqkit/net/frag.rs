@@ -10,6 +10,7 @@ use core::{
 use irqkit_bindings as raw;
 use kernel::{
     bindings,
+    pr_warn_once,
     prelude::*,
     sync::atomic::Release, //
 };
@@ -30,13 +31,14 @@ use crate::virtio::ring::chain::{
 
 /// Memory of a [`PagePool`] that a device may write to.
 ///
-/// Dropped in task context or softirqs, it goes back to the pool.
+/// Dropped in task context or softirqs, it goes back to the pool; in a hard interrupt it is leaked.
 ///
 /// # Invariants
 ///
 /// - `start` points to `size` bytes, at least that of `shape`, of which this is the owner, that the device
 ///   sees at `address`.
-/// - `shared` is that of the pool that it is from, which has counted it, and so is valid.
+/// - `shared` is that of the pool that it is from, which has counted it, and so is valid; and so is the
+///   pool, since it has memory that is not back.
 pub struct PoolFrag {
     start: NonNull<u8>,
     address: u64,
@@ -115,11 +117,11 @@ impl PoolFrag {
     pub fn received(self, written: u32) -> Received {
         let len = written.min(self.len());
 
-        if self.shared().mapped && len != 0 {
-            // SAFETY: By the type invariants it is memory of that pool, which maps it.
-            unsafe {
-                raw::page_pool_sync(self.shared().pool.as_ptr(), self.data().cast(), len);
-            }
+        if len != 0 {
+            self.shared().if_mapped(|pool| {
+                // SAFETY: By the type invariants it is memory of that pool, which maps it.
+                unsafe { raw::page_pool_sync(pool, self.data().cast(), len) }
+            });
         }
         // INVARIANT: It is not more than there is.
         Received { frag: self, len }
@@ -136,9 +138,13 @@ impl PoolFrag {
 impl Drop for PoolFrag {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: By the type invariants it is memory of that pool, and it is not used after this.
-        unsafe {
-            raw::page_pool_free(self.shared().pool.as_ptr(), self.start.as_ptr().cast());
+        // SAFETY: By the type invariants it is memory of that pool, which is there as long as it is; it
+        // is not used after this.
+        let freed =
+            unsafe { raw::page_pool_free(self.shared().pool.as_ptr(), self.start.as_ptr().cast()) };
+        if !freed {
+            pr_warn_once!("memory of a page pool was dropped in a hard interrupt: leaked\n");
+            return;
         }
         // After this, what is shared may be gone.
         self.shared().dropped.fetch_add(1, Release);
@@ -163,7 +169,8 @@ unsafe impl Buffer for PoolFrag {
 /// Memory that a device has written.
 ///
 /// What is in it is copied out, or becomes part of a packet: a device that does not keep to the rules
-/// may still write there. Dropped in task context or softirqs, it goes back to the pool.
+/// may still write there. Dropped in task context or softirqs, it goes back to the pool; in a hard
+/// interrupt it is leaked.
 ///
 /// # Invariants
 ///
@@ -237,15 +244,11 @@ impl Received {
     /// Gives the memory to the device again, after all of it was copied.
     #[inline]
     pub fn reuse(self) -> PoolFrag {
-        if self.frag.shared().mapped && self.len != 0 {
-            // SAFETY: By the type invariants it is memory of that pool, which maps it.
-            unsafe {
-                raw::page_pool_sync_back(
-                    self.frag.shared().pool.as_ptr(),
-                    self.frag.data().cast(),
-                    self.len,
-                );
-            }
+        if self.len != 0 {
+            self.frag.shared().if_mapped(|pool| {
+                // SAFETY: By the type invariants it is memory of that pool, which maps it.
+                unsafe { raw::page_pool_sync_back(pool, self.frag.data().cast(), self.len) }
+            });
         }
         self.frag
     }
@@ -262,7 +265,7 @@ impl Received {
     pub fn into_skb(
         self,
         pool: &mut PagePool,
-        budget: &Budget<'_>,
+        _budget: &Budget<'_>,
         offset: u32,
         len: u32,
     ) -> Result<SkBuff, Self> {
@@ -285,7 +288,7 @@ impl Received {
         let _ = self.frag.into_start(pool);
         // SAFETY: It was just made, and is nobody else's; its memory is of a page pool.
         let mut skb = unsafe {
-            raw::skb_init_received(skb, budget.napi().device().as_raw());
+            raw::skb_mark_for_recycle(skb);
             SkBuff::from_raw(skb)
         };
 
@@ -307,7 +310,8 @@ impl SkBuff {
     /// # Errors
     ///
     /// With the memory, if the device has not written all of that, or it is nothing; it is not from
-    /// `pool`; there is no memory for further fragments; or the memory of the packet is shared.
+    /// `pool`; there is no memory for further fragments; the memory of the packet is shared; or this is a
+    /// hard interrupt.
     #[inline]
     pub fn add_frag(
         &mut self,

@@ -57,6 +57,7 @@ mod place;
 pub(super) use object::Core;
 pub(super) use place::{
     core_of,
+    has_ended,
     idle_core, //
 };
 pub use place::{
@@ -184,16 +185,6 @@ impl Device {
             return Err(EINVAL);
         }
 
-        let mut state = self.state.lock();
-        if state.ended {
-            return Err(ENODEV);
-        }
-        if state.registered || state.linked.contains(&(sends, queue)) {
-            return Err(EBUSY);
-        }
-        state.linked.reserve(1, GFP_KERNEL)?;
-        state.members.reserve(1, GFP_KERNEL)?;
-
         // INVARIANT: It is added below, and nobody has it before.
         let core = Arc::pin_init(Core::new(self.clone(), link), GFP_KERNEL)?;
         // INVARIANT: The device gets it below.
@@ -210,6 +201,17 @@ impl Device {
             GFP_KERNEL,
         )?;
         core.set_owner(Arc::as_ptr(&napi).cast());
+
+        // Where this fails the poller is dropped after the lock was given back, which it may need.
+        let mut state = self.state.lock();
+        if state.ended {
+            return Err(ENODEV);
+        }
+        if state.registered || state.linked.contains(&(sends, queue)) {
+            return Err(EBUSY);
+        }
+        state.linked.reserve(1, GFP_KERNEL)?;
+        state.members.reserve(1, GFP_KERNEL)?;
 
         // SAFETY:
         // - The device is valid, not registered, and has such a queue.
@@ -374,7 +376,7 @@ impl<P: Poller> Napi<P> {
         }
         let result = {
             let mut polled = self.poller.wait(task);
-            f(&mut polled.poller, &Idle::new(&self.core))
+            f(&mut polled.poller, &Idle::new(&self.core, switch.ended))
         };
         if switch.enabled {
             self.core.enable();

@@ -43,7 +43,7 @@ pub enum Xmit {
     /// It is the device's, or was dropped.
     Done,
     /// There is no room for it: `NETDEV_TX_BUSY`. The queue should have been stopped before it came
-    /// to this; it is now.
+    /// to this; it is now. Any other packet than the one that was to be sent is dropped.
     Busy(SkBuff),
 }
 
@@ -190,19 +190,21 @@ impl<T: Driver> Ops<T> {
         let (device, data, ctx) = unsafe { (device(dev), data::<T>(dev), SoftIrq::new()) };
         // SAFETY: The packet is the driver's from here on, and since the device does not have
         // `IFF_TX_SKB_SHARING`, nobody else's.
-        let skb = unsafe { SkBuff::from_raw(skb) };
+        let given = unsafe { SkBuff::from_raw(skb) };
         // SAFETY: The core holds the lock of the queue that the packet is for, because the device
         // is not `lltx`, until this function returns.
-        let mut tx = unsafe { Tx::new(device, skb.queue()) };
+        let mut tx = unsafe { Tx::new(device, given.queue()) };
 
-        match data.start_xmit(device, skb, &mut tx, ctx) {
-            Xmit::Done => raw::netdev_tx_NETDEV_TX_OK,
-            Xmit::Busy(skb) => {
+        match data.start_xmit(device, given, &mut tx, ctx) {
+            Xmit::Busy(busy) if busy.as_raw() == skb => {
                 tx.stop();
-                // The core has it again.
-                let _ = skb.into_raw();
+                // SAFETY: It is valid, ours, and the core's again after this, which knows it to be one of
+                // this device.
+                unsafe { raw::skb_give_back(busy.into_raw(), dev) };
                 raw::netdev_tx_NETDEV_TX_BUSY
             }
+            // The core would go on with the one that it gave, which is no longer its own.
+            Xmit::Done | Xmit::Busy(_) => raw::netdev_tx_NETDEV_TX_OK,
         }
     }
 

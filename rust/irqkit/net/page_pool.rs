@@ -21,9 +21,12 @@ use kernel::{
     sync::{
         atomic::{
             Acquire,
-            Atomic, //
+            Atomic,
+            Relaxed, //
         },
-        Arc, //
+        rcu,
+        Arc,
+        UniqueArc, //
     }, //
 };
 
@@ -43,16 +46,47 @@ use crate::dma::Addressing;
 ///
 /// # Invariants
 ///
-/// `pool` is a page pool of `device`, which maps what it gives if `mapped`.
+/// - `pool` is a page pool, which maps what it gives if `mapped`. It is valid as long as `open` is set and
+///   seen so by an RCU reader, and as long as there are fragments.
+/// - It is destroyed once: by whoever takes this out of the device's list, holding its lock.
 pub(super) struct Shared {
     pub(super) pool: NonNull<bindings::page_pool>,
-    pub(super) mapped: bool,
+    mapped: bool,
+    /// The parent of the device is still bound.
+    open: Atomic<bool>,
     /// How many fragments were dropped.
     pub(super) dropped: Atomic<u64>,
-    /// What the pool refers to.
-    device: Arc<Device>,
-    /// The instance that recycles into its cache.
-    linked: Option<Arc<Core>>,
+}
+
+// SAFETY: The C object is made to be used on all CPUs.
+unsafe impl Send for Shared {}
+
+// SAFETY: As above; it is changed only by who owns the pool.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    /// Calls `f` with the pool if what it gives is mapped.
+    #[inline]
+    pub(super) fn if_mapped(&self, f: impl FnOnce(*mut bindings::page_pool)) {
+        if self.mapped {
+            self.if_open(f);
+        }
+    }
+
+    /// Calls `f` with the pool, unless that may be gone.
+    #[inline]
+    fn if_open(&self, f: impl FnOnce(*mut bindings::page_pool)) {
+        let _guard = rcu::read_lock();
+
+        if self.open.load(Relaxed) {
+            f(self.pool.as_ptr());
+        }
+    }
+
+    /// The pool may be gone after all RCU readers.
+    pub(super) fn close(&self) {
+        self.open.store(false, Relaxed);
+    }
 }
 
 /// The memory of a receive queue.
@@ -62,14 +96,20 @@ pub(super) struct Shared {
 /// and are leaked together with it. To be dropped in task context, while its NAPI instance is disabled
 /// or gone.
 ///
+/// When the device's parent is unbound, what the pool has mapped is taken back, wherever it is, and
+/// nothing can be allocated from it any more.
+///
 /// # Invariants
 ///
-/// - Nobody else allocates from `shared.pool`, or destroys it.
+/// - Nobody else allocates from `shared.pool`; it is one of `device`, and is destroyed by the device when
+///   the parent is unbound.
 /// - `given` fragments were given that did not become a packet's; `shared.dropped` of them are back.
-/// - If `shared.linked`, that instance alone recycles into the pool's cache, and it allocates while that is
-///   polled by the current context, or disabled.
+/// - If `linked`, that instance of `device` alone recycles into the pool's cache, and it allocates while
+///   that is polled by the current context, or disabled. It is kept until the pool is destroyed.
 pub struct PagePool {
-    shared: ManuallyDrop<KBox<Shared>>,
+    shared: ManuallyDrop<Arc<Shared>>,
+    linked: ManuallyDrop<Option<Arc<Core>>>,
+    device: Arc<Device>,
     given: u64,
 }
 
@@ -95,12 +135,13 @@ impl PagePool {
             return Err(EINVAL);
         }
 
-        let state = device.state.lock();
+        let mut state = device.state.lock();
         if state.ended {
             return Err(ENODEV);
         }
+        state.pools.reserve(1, GFP_KERNEL)?;
         let mapped = addressing == Addressing::Platform;
-        let shared = KBox::<Shared>::new_uninit(GFP_KERNEL)?;
+        let shared = UniqueArc::<Shared>::new_uninit(GFP_KERNEL)?;
         // SAFETY: The device is valid, and so is its parent, which is bound as long as we hold the
         // lock: the device ends before it is unbound.
         let pool = from_err_ptr(unsafe {
@@ -112,26 +153,30 @@ impl PagePool {
                 mapped,
             )
         })?;
-        let shared = KBox::write(
-            shared,
-            Shared {
+        // INVARIANT: It was just made.
+        let shared: Arc<Shared> = shared
+            .write(Shared {
                 // SAFETY: It is not an error, and so not null.
                 pool: unsafe { NonNull::new_unchecked(pool) },
                 mapped,
+                open: Atomic::new(true),
                 dropped: Atomic::new(0),
-                device: device.clone(),
-                linked: None,
-            },
-        );
+            })
+            .into();
+        // It can't fail: there is room.
+        state.pools.push(shared.clone(), GFP_KERNEL)?;
 
         // INVARIANT: Nothing was given yet.
         Ok(Self {
             shared: ManuallyDrop::new(shared),
+            linked: ManuallyDrop::new(None),
+            device: device.clone(),
             given: 0,
         })
     }
 
-    /// Allocates memory; [`None`] if there is none, or `at` is not the place where this pool belongs.
+    /// Allocates memory; [`None`] if there is none, `at` is not the place where this pool belongs, or the
+    /// device has ended.
     ///
     /// `at` is the instance that uses it: the budget of its poll, or what [`Napi::with`](
     /// super::Napi::with) gives, where it may sleep. The first time that it is the latter the pool
@@ -140,16 +185,20 @@ impl PagePool {
     /// Stands for `page_pool_alloc()`.
     #[inline]
     pub fn alloc<A: InNapi>(&mut self, at: &A, shape: Shape) -> Option<PoolFrag> {
-        match &self.shared.linked {
+        if napi::has_ended(at) {
+            return None;
+        }
+        match &*self.linked {
             Some(core) if !core::ptr::eq(&**core, napi::core_of(at)) => return None,
             Some(_) => (),
-            None => self.link(at),
+            None => self.link(at)?,
         }
 
         let mut size = shape.size();
         let mut address = 0;
         // SAFETY: By the type invariants it is a page pool, which nobody else allocates from, since
-        // this is borrowed for writing; that its instance runs elsewhere `at` excludes.
+        // this is borrowed for writing; that its instance runs elsewhere `at` excludes, and that its
+        // device ends, and the pool with it.
         let start = unsafe {
             raw::page_pool_alloc(
                 self.shared.pool.as_ptr(),
@@ -162,20 +211,25 @@ impl PagePool {
 
         self.given += 1;
         // SAFETY: It was just allocated, of that size or more, and counted.
-        Some(unsafe { PoolFrag::new(start, address, size, shape, NonNull::from(&**self.shared)) })
+        Some(unsafe { PoolFrag::new(start, address, size, shape, NonNull::from(self.shared())) })
     }
 
-    /// Makes it the pool of the instance, if that is known to be disabled.
-    fn link(&mut self, at: &impl InNapi) {
+    /// Makes it the pool of the instance, if that is known to be disabled; [`None`] if it is one of
+    /// another device.
+    fn link(&mut self, at: &impl InNapi) -> Option<()> {
+        if !core::ptr::eq(napi::core_of(at).device(), &*self.device) {
+            return None;
+        }
         let Some(core) = napi::idle_core(at) else {
-            return;
+            return Some(());
         };
 
-        // SAFETY: By the type invariants it is a page pool. The instance is disabled, and is kept until
-        // the pool is destroyed.
+        // SAFETY: By the type invariants it is a page pool, and is not destroyed meanwhile, since the
+        // device does not end. The instance is disabled, and is kept until the pool is destroyed.
         unsafe { raw::page_pool_link(self.shared.pool.as_ptr(), core.as_raw()) };
         // INVARIANT: From now on `alloc` asks.
-        self.shared.linked = Some(core.clone());
+        *self.linked = Some(core.clone());
+        Some(())
     }
 
     /// Returns what its fragments have of it.
@@ -192,12 +246,15 @@ impl PagePool {
 
     /// Returns how the pool fared. Any context.
     ///
-    /// Stands for `page_pool_get_stats()`; all 0 without `CONFIG_PAGE_POOL_STATS`.
+    /// Stands for `page_pool_get_stats()`; all 0 without `CONFIG_PAGE_POOL_STATS`, and after the device
+    /// was unbound.
     pub fn stats(&self) -> PoolStats {
         let mut stats = raw::irqkit_page_pool_stats::default();
 
-        // SAFETY: By the type invariants it is a page pool.
-        unsafe { raw::page_pool_stats(self.shared.pool.as_ptr(), &mut stats) };
+        self.shared.if_open(|pool| {
+            // SAFETY: It is a page pool, and not gone.
+            unsafe { raw::page_pool_stats(pool, &mut stats) }
+        });
         PoolStats {
             cached: stats.fast,
             new: stats.slow,
@@ -226,37 +283,63 @@ pub struct PoolStats {
     pub released: u64,
 }
 
+impl PagePool {
+    /// Destroys the pool, unless that was done already; returns false if it is in use.
+    fn destroy(&self) -> bool {
+        // Until this is given back, nobody else destroys it.
+        let mut state = self.device.state.lock();
+        let is_ours = |pool: &Arc<Shared>| Arc::ptr_eq(pool, &self.shared);
+        if !state.pools.iter().any(is_ours) {
+            return true;
+        }
+
+        let destroy = |disabled: bool| {
+            if disabled {
+                // SAFETY: It is a page pool, in the list and so not destroyed yet; it is not used after
+                // this. The instance that recycles into its cache is disabled, and stays so.
+                unsafe { raw::page_pool_destroy(self.shared.pool.as_ptr()) };
+            }
+            disabled
+        };
+        let destroyed = match &*self.linked {
+            Some(core) => core.while_disabled(destroy),
+            None => destroy(true),
+        };
+        if destroyed {
+            state.pools.retain(|pool| !is_ours(pool));
+        }
+        destroyed
+    }
+}
+
 impl Drop for PagePool {
     fn drop(&mut self) {
         // What has dropped a fragment is seen before its number is.
         let back = self.given == self.shared.dropped.load(Acquire);
-        let pool = self.shared.pool.as_ptr();
-        let destroy = |disabled: bool| {
-            if disabled {
-                // SAFETY: By the type invariants it is a page pool; it is not used after this. The
-                // instance that recycles into its cache is disabled, and stays so.
-                unsafe { raw::page_pool_destroy(pool) };
-            }
-            disabled
-        };
 
-        let destroyed = back
-            && match &self.shared.linked {
-                Some(core) => core.while_disabled(destroy),
-                None => destroy(true),
-            };
-        if destroyed {
-            // SAFETY: It is not used after this, and no fragment refers to it.
-            unsafe { ManuallyDrop::drop(&mut self.shared) };
-        } else {
-            dev_warn!(
-                self.shared.device.parent(),
-                "a page pool was dropped while it was in use: leaked\n"
-            );
-            // The log has it: no need for kmemleak to find it, and what it refers to.
-            //
+        if back && self.destroy() {
+            // SAFETY: They are not used after this; no fragment refers to what is shared, and the pool is
+            // destroyed.
+            unsafe {
+                ManuallyDrop::drop(&mut self.shared);
+                ManuallyDrop::drop(&mut self.linked);
+            }
+            return;
+        }
+        dev_warn!(
+            self.device.parent(),
+            "a page pool was dropped while it was in use: leaked\n"
+        );
+        // The log has it: no need for kmemleak to find it.
+        for memory in [
+            Some(Arc::as_ptr(&self.shared).cast()),
+            self.linked.as_ref().map(|core| Arc::as_ptr(core).cast()),
+        ]
+        .into_iter()
+        .flatten()
+        {
             // SAFETY: It was allocated.
-            unsafe { raw::kmemleak_not_leak(core::ptr::from_ref(&**self.shared).cast()) };
+            unsafe { raw::kmemleak_not_leak(memory) };
         }
     }
 }

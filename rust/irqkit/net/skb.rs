@@ -16,6 +16,7 @@ use kernel::{
     prelude::*, //
 };
 
+use super::device::Device;
 use crate::context::Context;
 
 /// How many fragments a packet has at most, beside its linear part.
@@ -59,7 +60,9 @@ impl Reason {
 ///
 /// # Invariants
 ///
-/// It points to a valid `struct sk_buff` whose only user this is.
+/// - It points to a valid `struct sk_buff` whose only user this is.
+/// - That names no device: a packet may be kept for longer than the device that it came from, or was
+///   to be sent by.
 pub struct SkBuff(NonNull<bindings::sk_buff>);
 
 // SAFETY: It owns the packet, which is no CPU's or task's.
@@ -73,7 +76,15 @@ impl SkBuff {
     /// `skb` is a valid packet of which the caller is the only user, and gives it away.
     #[inline]
     pub(super) unsafe fn from_raw(skb: *mut bindings::sk_buff) -> Self {
-        // INVARIANT: By the safety requirements.
+        // SAFETY: By the safety requirements it is valid, and nobody else's.
+        unsafe {
+            (*skb)
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .dev = core::ptr::null_mut();
+        }
+        // INVARIANT: By the safety requirements, and as just written.
         // SAFETY: By the safety requirements it is not null.
         Self(unsafe { NonNull::new_unchecked(skb) })
     }
@@ -391,14 +402,14 @@ impl SkBuff {
         Ok(())
     }
 
-    /// Takes the time at which it is sent, if someone wants to know: to be called just before the
-    /// device is told of it.
+    /// Takes the time at which `device` sends it, if someone wants to know: to be called just before
+    /// the device is told of it.
     ///
     /// Stands for `skb_tx_timestamp()`.
     #[inline]
-    pub fn tx_timestamp(&mut self) {
-        // SAFETY: By the type invariants it is ours.
-        unsafe { raw::skb_tx_timestamp(self.as_raw()) };
+    pub fn tx_timestamp(&mut self, device: &Device) {
+        // SAFETY: By the type invariants it is ours, and names no device; nor does it after this.
+        unsafe { raw::skb_tx_timestamp(self.as_raw(), device.as_raw()) };
     }
 
     /// Frees it: it has arrived. In a poll, [`Budget::consume`](super::Budget::consume) is quicker.

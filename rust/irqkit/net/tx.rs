@@ -34,6 +34,9 @@ use crate::context::{
 /// What BQL takes at a time.
 const MOST: u32 = u32::MAX / 16;
 
+/// What it can count in all; a queue holds less by far.
+const MOST_UNSETTLED: u32 = u32::MAX / 2;
+
 /// A transmit queue whose lock is held: what [`Driver::start_xmit`](super::Driver) is given.
 ///
 /// # Invariants
@@ -113,12 +116,13 @@ impl<'a> Tx<'a> {
 /// - It is the only one of its queue. Whoever holds the queue's lock, and nobody else, has access to
 ///   `value` and `unsettled`.
 pub struct TxCell<R> {
+    // Before the device, which may go with it.
+    value: UnsafeCell<R>,
     device: Arc<Device>,
     index: u16,
     queue: *mut raw::netdev_queue,
-    value: UnsafeCell<R>,
-    /// How many bytes BQL was told of that are not completed yet.
-    unsettled: UnsafeCell<u64>,
+    /// How many bytes BQL was told of that are not completed yet; at most `MOST_UNSETTLED`.
+    unsettled: UnsafeCell<u32>,
 }
 
 // SAFETY: It owns the value; the queue is made to be used on all CPUs.
@@ -270,14 +274,16 @@ impl<'a, R> Locked<'a, R> {
     /// Says that a packet of `bytes` was given to the device, and returns whether the device is to be
     /// told of it now; `more` is [`Tx::more`].
     ///
-    /// Stands for `__netdev_tx_sent_queue()`.
+    /// Stands for `__netdev_tx_sent_queue()`. More than a packet, or a queue, can be BQL does not learn
+    /// of.
     #[inline]
     #[must_use = "if it is true, the device must be notified"]
     pub fn sent(&mut self, bytes: u32, more: bool) -> bool {
-        let bytes = bytes.min(MOST);
-
         // SAFETY: By the type invariants nobody else has access.
-        unsafe { *self.cell.unsettled.get() += u64::from(bytes) };
+        let unsettled = unsafe { &mut *self.cell.unsettled.get() };
+        let bytes = bytes.min(MOST).min(MOST_UNSETTLED - *unsettled);
+
+        *unsettled += bytes;
         // SAFETY: By the type invariants of the cell it is a queue of a valid device, whose lock is
         // held; BQL can count so many bytes.
         unsafe { raw::netdev_tx_sent_queue(self.cell.queue, bytes, more) }
@@ -293,10 +299,9 @@ impl<'a, R> Locked<'a, R> {
         }
         // SAFETY: By the type invariants nobody else has access.
         let unsettled = unsafe { &mut *self.cell.unsettled.get() };
-        // CAST: Not more than `bytes`.
-        let settled = u64::from(bytes).min(*unsettled) as u32;
+        let settled = bytes.min(*unsettled);
 
-        *unsettled -= u64::from(settled);
+        *unsettled -= settled;
         // SAFETY: By the type invariants of the cell it is a queue of a valid device, whose lock is
         // held; BQL was told of so many bytes, and not yet of their end.
         unsafe { raw::netdev_tx_completed_queue(self.cell.queue, packets, settled) };

@@ -22,6 +22,13 @@ mod private {
         fn idle(&self) -> Option<&super::Arc<super::Core>> {
             None
         }
+
+        /// Returns whether its device has ended. One that is polled, or kept from it, does not end
+        /// meanwhile.
+        #[inline]
+        fn ended(&self) -> bool {
+            false
+        }
     }
 }
 
@@ -37,15 +44,17 @@ pub trait InNapi: private::Sealed {
 /// An instance that is kept from polling: what [`Napi::with`](super::Napi::with) gives.
 pub struct Idle<'a> {
     core: &'a Arc<Core>,
+    ended: bool,
     /// Neither `Send` nor `Sync`.
     _context: PhantomData<*mut ()>,
 }
 
 impl<'a> Idle<'a> {
-    /// `core` is disabled for `'a`.
-    pub(super) fn new(core: &'a Arc<Core>) -> Self {
+    /// `core` is disabled for `'a`, and its device has ended, or does not for `'a`.
+    pub(super) fn new(core: &'a Arc<Core>, ended: bool) -> Self {
         Self {
             core,
+            ended,
             _context: PhantomData,
         }
     }
@@ -58,6 +67,10 @@ impl private::Sealed for Idle<'_> {
 
     fn idle(&self) -> Option<&Arc<Core>> {
         Some(self.core)
+    }
+
+    fn ended(&self) -> bool {
+        self.ended
     }
 }
 
@@ -89,6 +102,12 @@ impl InNapi for Budget<'_> {
 #[inline]
 pub(in crate::net) fn core_of(at: &impl InNapi) -> &Core {
     private::Sealed::core(at)
+}
+
+/// Returns whether its device has ended.
+#[inline]
+pub(in crate::net) fn has_ended(at: &impl InNapi) -> bool {
+    private::Sealed::ended(at)
 }
 
 /// Returns it if that is disabled as long as `at` lives.

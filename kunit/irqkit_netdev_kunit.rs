@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KUnit suite: a device that is registered, and what the core asks of it ([`irqkit::net::Driver`]).
+
+use kernel::prelude::*;
+
+module! {
+    type: Suite,
+    name: "irqkit_netdev_kunit",
+    authors: ["Rust interrupt suite"],
+    description: "KUnit suite: irqkit's network devices",
+    license: "GPL",
+}
+
+struct Suite;
+
+impl kernel::Module for Suite {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(Self)
+    }
+}
+
+#[kunit_tests(irqkit_netdev)]
+mod tests {
+    use core::{
+        mem::forget,
+        ptr, //
+    };
+
+    use kernel::{
+        bindings,
+        device::{
+            Bound,
+            Device, //
+        },
+        error::to_result,
+        faux,
+        ffi::{
+            c_char,
+            c_int,
+            c_uint,
+            c_void, //
+        },
+        new_spinlock,
+        prelude::*,
+        sync::{
+            atomic::{
+                Atomic,
+                Relaxed, //
+            },
+            Arc,
+            SpinLock, //
+        },
+    };
+
+    use irqkit::{
+        context::{
+            SoftIrq,
+            Task, //
+        },
+        net::{
+            self,
+            Builder,
+            Features,
+            Registration,
+            SkBuff,
+            Tx,
+            Xmit, //
+        },
+    };
+
+    /// What the core, and user space through it, does with a device.
+    mod core_of_net {
+        use super::*;
+
+        unsafe extern "C" {
+            pub(super) static mut init_net: c_void;
+            pub(super) fn rtnl_lock();
+            pub(super) fn rtnl_unlock();
+            pub(super) fn __dev_get_by_name(
+                net: *mut c_void,
+                name: *const c_char,
+            ) -> *mut bindings::net_device;
+            pub(super) fn dev_open(dev: *mut bindings::net_device, ack: *mut c_void) -> c_int;
+            pub(super) fn dev_close(dev: *mut bindings::net_device);
+            pub(super) fn __dev_direct_xmit(skb: *mut bindings::sk_buff, queue: u16) -> c_int;
+            pub(super) fn __alloc_skb(
+                size: c_uint,
+                gfp: bindings::gfp_t,
+                flags: c_int,
+                node: c_int,
+            ) -> *mut bindings::sk_buff;
+            pub(super) fn skb_put(skb: *mut bindings::sk_buff, len: c_uint) -> *mut c_void;
+            pub(super) fn consume_skb(skb: *mut bindings::sk_buff);
+        }
+    }
+
+    const OK: c_int = 0;
+    const BUSY: c_int = 0x10;
+
+    /// The bytes that begin the frames of these tests; the stack sends some of its own.
+    const MARK: [u8; 4] = *b"mark";
+
+    /// What becomes of a frame.
+    #[derive(Clone, Copy, Eq, PartialEq)]
+    enum Fate {
+        Keep,
+        GiveBack,
+        /// Another one is given back.
+        Replace,
+    }
+
+    #[pin_data]
+    struct Card {
+        fate: Fate,
+        opened: Atomic<u64>,
+        sent: Atomic<u64>,
+        #[pin]
+        kept: SpinLock<KVec<SkBuff>>,
+    }
+
+    impl Card {
+        fn new(fate: Fate) -> Result<Arc<Self>> {
+            Arc::pin_init(
+                pin_init!(Self {
+                    fate,
+                    opened: Atomic::new(0),
+                    sent: Atomic::new(0),
+                    kept <- new_spinlock!(KVec::with_capacity(8, GFP_KERNEL)?),
+                }? Error),
+                GFP_KERNEL,
+            )
+        }
+    }
+
+    impl net::Driver for Card {
+        fn open(&self, _dev: &net::Device, _task: Task<'_>) -> Result {
+            self.opened.store(self.opened.load(Relaxed) + 1, Relaxed);
+            Ok(())
+        }
+
+        fn stop(&self, _dev: &net::Device, _task: Task<'_>) {}
+
+        fn start_xmit(
+            &self,
+            _dev: &net::Device,
+            skb: SkBuff,
+            _tx: &mut Tx<'_>,
+            _: SoftIrq<'_>,
+        ) -> Xmit {
+            let mut bytes = [0; MARK.len()];
+            if skb.read(0, &mut bytes).is_err() || bytes != MARK {
+                return Xmit::Done;
+            }
+            self.sent.store(self.sent.load(Relaxed) + 1, Relaxed);
+            match self.fate {
+                Fate::GiveBack => return Xmit::Busy(skb),
+                Fate::Replace => {
+                    if let Ok(other) = SkBuff::new(64, 0, GFP_ATOMIC) {
+                        return Xmit::Busy(other);
+                    }
+                }
+                Fate::Keep => {
+                    let _ = self.kept.lock().push_within_capacity(skb);
+                }
+            }
+            Xmit::Done
+        }
+    }
+
+    struct Rig {
+        registration: Registration<Card>,
+        parent: faux::Registration,
+    }
+
+    impl Rig {
+        fn new(name: &CStr, fate: Fate, features: Features) -> Result<Self> {
+            let parent = faux::Registration::new(name, None)?;
+            let dev: &faux::Device<Bound> = parent.as_ref();
+            let dev: &Device<Bound> = dev.as_ref();
+
+            Ok(Self {
+                registration: Builder::new(dev, 1, 1)?
+                    .features(features, features, features)
+                    .register(Card::new(fate)?)?,
+                parent,
+            })
+        }
+
+        fn card(&self) -> Arc<Card> {
+            self.registration.data().clone()
+        }
+
+        /// Calls `f` with the C object, as those do who know the device by its name.
+        fn with<R>(&self, f: impl FnOnce(*mut bindings::net_device) -> R) -> Option<R> {
+            self.registration.device().with_name(|name| find(name, f))
+        }
+
+        fn open(&self) -> Result {
+            // SAFETY: The device is registered, and the RTNL is held.
+            let error = self.with(|dev| unsafe { core_of_net::dev_open(dev, ptr::null_mut()) });
+
+            to_result(error.ok_or(ENODEV)?)
+        }
+
+        /// Sends a frame, and returns what came of it, and the frame, of which only the address may be
+        /// used unless it came back.
+        fn send(&self) -> Result<(c_int, *mut bindings::sk_buff)> {
+            let sent = self.with(|dev| {
+                // SAFETY: The packet is new, has room for so many bytes, and is given away, with the
+                // device that it is for, which is registered.
+                unsafe {
+                    let skb = core_of_net::__alloc_skb(128, bindings::GFP_KERNEL, 0, -1);
+                    if skb.is_null() {
+                        return Err(ENOMEM);
+                    }
+                    let data = core_of_net::skb_put(skb, 60).cast::<u8>();
+                    data.write_bytes(0, 60);
+                    data.cast::<[u8; 4]>().write(MARK);
+                    set_device(skb, dev);
+                    Ok((core_of_net::__dev_direct_xmit(skb, 0), skb))
+                }
+            });
+
+            sent.ok_or(ENODEV)?
+        }
+    }
+
+    fn find<R>(name: &CStr, f: impl FnOnce(*mut bindings::net_device) -> R) -> Option<R> {
+        // SAFETY: The caller is a task without locks; the name is a string.
+        let dev = unsafe {
+            core_of_net::rtnl_lock();
+            core_of_net::__dev_get_by_name(&raw mut core_of_net::init_net, name.as_ptr().cast())
+        };
+        let result = (!dev.is_null()).then(|| f(dev));
+
+        // SAFETY: It was just taken.
+        unsafe { core_of_net::rtnl_unlock() };
+        result
+    }
+
+    /// # Safety
+    ///
+    /// `skb` is a valid packet of the caller's.
+    unsafe fn set_device(skb: *mut bindings::sk_buff, dev: *mut bindings::net_device) {
+        // SAFETY: By the safety requirements.
+        unsafe {
+            (*skb)
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .dev = dev;
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `skb` is a valid packet.
+    unsafe fn names_a_device(skb: *mut bindings::sk_buff) -> bool {
+        // SAFETY: By the safety requirements.
+        unsafe {
+            !(*skb)
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .dev
+                .is_null()
+        }
+    }
+
+    #[test]
+    fn a_packet_that_was_given_back_is_the_cores() -> Result {
+        let rig = Rig::new(c"back", Fate::GiveBack, Features::NONE)?;
+        rig.open()?;
+        let (answer, skb) = rig.send()?;
+        // SAFETY: It came back.
+        let named = answer == BUSY && unsafe { names_a_device(skb) };
+        // The queue is stopped: the driver is not asked.
+        let (again, other) = rig.send()?;
+        let sent = rig.card().sent.load(Relaxed);
+        for (answer, skb) in [(answer, skb), (again, other)] {
+            if answer == BUSY {
+                // SAFETY: It came back, and is not used after this.
+                unsafe { core_of_net::consume_skb(skb) };
+            }
+        }
+        drop(rig);
+
+        assert_eq!(answer, BUSY);
+        assert!(named);
+        assert_eq!(again, BUSY);
+        assert_eq!(sent, 1);
+        Ok(())
+    }
+
+    /// The core would go on with the one that it gave, which was freed.
+    #[test]
+    fn another_packet_is_not_given_back() -> Result {
+        let rig = Rig::new(c"other", Fate::Replace, Features::NONE)?;
+        rig.open()?;
+        let (answer, _) = rig.send()?;
+        let sent = rig.card().sent.load(Relaxed);
+        drop(rig);
+
+        assert_eq!(answer, OK);
+        assert_eq!(sent, 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_packet_that_is_kept_names_no_device() -> Result {
+        let rig = Rig::new(c"kept", Fate::Keep, Features::NONE)?;
+        rig.open()?;
+        let (answer, skb) = rig.send()?;
+        let card = rig.card();
+        drop(rig);
+        // SAFETY: The card has it.
+        let named = answer == OK && unsafe { names_a_device(skb) };
+        let sent = card.sent.load(Relaxed);
+        drop(card);
+
+        assert_eq!(answer, OK);
+        assert_eq!(sent, 1);
+        assert!(!named);
+        Ok(())
+    }
+
+    /// Each of them promises the core something, such as the operations of TLS.
+    #[test]
+    fn features_without_a_name_are_left_out() -> Result {
+        let all = Features::from_bits(u64::MAX);
+        let rig = Rig::new(
+            c"features",
+            Fate::Keep,
+            Features::SG | all.without(Features::ALL),
+        )?;
+        let on = rig.registration.device().features();
+        drop(rig);
+
+        // CAST: A number of a bit.
+        let tls = Features::from_bits(1 << bindings::NETIF_F_HW_TLS_RX_BIT as u32);
+        assert!(on.contains(Features::SG));
+        assert!(!on.contains(tls));
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_open_is_not_opened_again() -> Result {
+        let rig = Rig::new(c"open", Fate::Keep, Features::NONE)?;
+        rig.open()?;
+        rig.open()?;
+        let once = rig.card().opened.load(Relaxed);
+        // SAFETY: The device is registered, and the RTNL is held.
+        rig.with(|dev| unsafe { core_of_net::dev_close(dev) });
+        rig.open()?;
+        let twice = rig.card().opened.load(Relaxed);
+        drop(rig);
+
+        assert_eq!(once, 1);
+        assert_eq!(twice, 2);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_forgotten_ends_with_its_parent() -> Result {
+        let rig = Rig::new(c"forgotten", Fate::Keep, Features::NONE)?;
+        rig.open()?;
+        let device = rig.registration.device().clone();
+        let there = rig.with(|_| ()).is_some();
+        forget(rig.registration);
+        drop(rig.parent);
+        let after = device.with_name(|name| find(name, |_| ())).is_some();
+        let carrier = Task::with(|task| {
+            device.set_carrier(task, false);
+            device.set_present(task, true);
+            device.carrier()
+        })?;
+        drop(device);
+
+        assert!(there);
+        assert!(!after);
+        // Nothing can be done to it any more.
+        assert!(carrier);
+        Ok(())
+    }
+}
