@@ -121,13 +121,16 @@ impl Receiver {
 
 impl Poller for Receiver {
     fn poll(&mut self, budget: &mut Budget<'_>, _ctx: SoftIrq<'_>) -> Next {
-        // The budget can't be overspent: each frame that is received takes a credit from it.
         let next = loop {
-            let Some(credit) = budget.take() else {
+            if budget.left() == 0 {
                 break Next::Again;
-            };
+            }
             let Some(used) = self.ring.get_used() else {
                 break Next::Done;
+            };
+            // The budget can't be overspent: each frame that is received takes a credit from it.
+            let Some(credit) = budget.take() else {
+                break Next::Again;
             };
             // What the device says it wrote the ring has compared with the room there was.
             let received = used.buffer.received(used.written);

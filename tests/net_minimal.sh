@@ -7,7 +7,7 @@
 
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/lib/net.sh"
-plan 17
+plan 18
 
 # A sample is not where modprobe looks.
 driver=rust_net_minimal
@@ -47,6 +47,8 @@ check "4 MiB in are what they were" checksum in
 settle $net0
 assert_eq "no errors, none dropped" "" "$(errors)"
 assert_ge "frames were polled" 1000 "$(counter $net0 napi/rx.items)"
+same() { [ "$(packets rx_packets)" = "$(counter $net0 napi/rx.items)" ]; }
+check "as many as came" wait_for 10 same
 check "down" ip link set "$nic" down
 check "up" link $net0
 check "it answers after that" reachable
