@@ -7,6 +7,8 @@
 #   wait_for_jobs    waits for all, and adds up what they counted
 
 jobs_begun=0
+jobs_running=0
+job_pids=()
 jobs_at_once=${TEST_JOBS:-}
 
 # Two at least: half of the time a guest waits for something.
@@ -25,18 +27,25 @@ run_job() {
 }
 
 job() {
-	while [ "$(builtin jobs -rp | wc -l)" -ge "$jobs_at_once" ]; do wait -n || :; done
+	# Not by asking `jobs`, which knows of none in a subshell.
+	if [ "$jobs_running" -ge "$jobs_at_once" ]; then
+		wait -n || :
+		jobs_running=$((jobs_running - 1))
+	fi
 	jobs_begun=$((jobs_begun + 1))
 	printf '%s\n' "$*" >"$logs/job-$jobs_begun.what"
 	# A process group of its own, so that all of it can be stopped.
 	set -m
 	run_job $jobs_begun "$@" </dev/null &
+	job_pids+=($!)
 	set +m
+	jobs_running=$((jobs_running + 1))
 }
 
 wait_for_jobs() {
 	local i sums_passed=$passed sums_failed=$failed sums_skipped=$skipped all=("${failures[@]}")
 	wait
+	job_pids=()
 	for ((i = 1; i <= jobs_begun; i++)); do
 		passed=0 failed=1 skipped=0 failures=("$(cat "$logs/job-$i.what"): it came to no end")
 		# shellcheck disable=SC1090 # declare's own words
@@ -49,7 +58,7 @@ wait_for_jobs() {
 
 stop_jobs() {
 	local pid
-	for pid in $(builtin jobs -p); do kill -- "-$pid" 2>/dev/null || :; done
+	for pid in "${job_pids[@]}"; do kill -- "-$pid" 2>/dev/null || :; done
 }
 trap stop_jobs EXIT
 trap 'exit 130' INT
