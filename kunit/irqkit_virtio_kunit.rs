@@ -211,8 +211,9 @@ mod tests {
         assert_eq!(o.rolls, ROLLS);
         assert!(o.hard >= ROLLS as u64);
         assert_eq!(o.handled, o.hard);
-        assert_eq!(o.thread, o.runs);
-        assert!(o.runs > 0 && o.balanced);
+        // An interrupt that comes while the thread begins has its queue looked at by that run; the next
+        // one, which it asked for, finds nothing.
+        assert!(o.thread > 0 && o.thread <= o.runs && o.balanced);
         assert_eq!(o.wrong, 0);
         Ok(())
     }

@@ -26,6 +26,12 @@ rows=(
 )
 plan $((${#rows[@]} + 3))
 on_exit give "$net0"
+gone() { [ ! -e "$pci/$net0" ]; }
+as_it_was() {
+	qmp device_del id=net0 >/dev/null 2>&1
+	wait_for 30 gone && plug
+}
+on_exit as_it_was
 modprobe $driver || bail "the driver does not load"
 
 while read -r word name rest; do
@@ -40,7 +46,6 @@ done < <(bash /lab/scripts/guest/bin/net-options -t 1 -m 8 "${rows[@]}")
 refused() {
 	mark_log
 	qmp device_del id=net0 >/dev/null
-	gone() { [ ! -e "$pci/$net0" ]; }
 	wait_for 30 gone || return
 	qmp device_add driver=virtio-net-pci id=net0 netdev=n0 bus=pci.0 addr=7 romfile= "$@" >/dev/null || return
 	back() { [ -e "$pci/$net0/config" ]; }

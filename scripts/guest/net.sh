@@ -63,8 +63,15 @@ make_peer() {
 }
 
 no_peer() {
-	[ ! -e /run/netns/peer ] || ip netns del peer
+	local name
 	peer_nic=
+	[ -e /run/netns/peer ] || return 0
+	# A namespace lives as long as somebody is in it, and keeps what it has.
+	ip netns pids peer | xargs -r kill 2>/dev/null || :
+	for name in $(in_peer ls /sys/class/net | grep -vx lo); do
+		ip -n peer link set "$name" netns 1 || :
+	done
+	ip netns del peer
 }
 
 link() {

@@ -9,6 +9,7 @@
 #   take DEVICE...       has the driver take cards from the kernel's own; fails if it can't
 #   give DEVICE...       gives them back
 #   set_up [PARAM...]    loads the driver, takes net0, makes its peer and takes the link up
+#   plug                  plugs net0 in as it was at first, and waits until it is there
 #   packets WHICH        a statistic of net0, such as rx_packets
 #   traffic NAME ARG...  checks that an iperf3 with these arguments gets through, and says at what rate
 #   errors               statistics of errors that are not 0, of net0
@@ -74,4 +75,10 @@ traffic() {
 	else
 		not_ok "$name" "$rate"
 	fi
+}
+
+plug() {
+	there() { [ -e "/sys/bus/pci/devices/$net0/driver" ]; }
+	qmp device_add driver=virtio-net-pci id=net0 netdev=n0 bus=pci.0 addr=7 mac=52:54:00:12:34:07 romfile= \
+		mq=true vectors=10 >/dev/null && wait_for 30 there
 }
