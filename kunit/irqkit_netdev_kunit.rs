@@ -73,6 +73,7 @@ mod tests {
     mod core_of_net {
         use super::*;
 
+        // SAFETY: As the kernel declares them, but for types that are only passed on.
         unsafe extern "C" {
             pub(super) static mut init_net: c_void;
             pub(super) fn rtnl_lock();

@@ -54,6 +54,9 @@ pub trait Watcher: Send + Sync + 'static {
 #[repr(C)]
 struct Head {
     node: Opaque<bindings::hlist_node>,
+    /// # Safety
+    ///
+    /// This and the next: the pointer is to this `Head`, inside of a [`Node`] that lives until they return.
     online: unsafe fn(*const Head, CpuId, Task<'_>),
     offline: unsafe fn(*const Head, CpuId, Task<'_>),
 }
