@@ -17,3 +17,15 @@ mod packed_exchange;
 mod packed_hostile;
 mod packed_memory;
 mod units;
+
+/// Returns how many times to try what is tried `full` times with `LAB_LONG` in the environment: a
+/// quarter without it, as in `make test`, and `miri` times in that interpreter.
+fn tries(full: u32, miri: u32) -> u32 {
+    if cfg!(miri) {
+        miri
+    } else if std::env::var_os("LAB_LONG").is_some() {
+        full
+    } else {
+        full / 4
+    }
+}

@@ -10,6 +10,7 @@ use proptest::{collection::vec, prelude::*};
 use super::{
     device::{Chain, Device},
     memory::{pair, pair_of, Buf, Byte, Driver, Mem},
+    tries,
 };
 use crate::ring::{
     chain::{AddError, Segment},
@@ -342,7 +343,7 @@ fn case() -> impl Strategy<Value = (u16, u16, bool, bool)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 2000 }))]
+    #![proptest_config(ProptestConfig::with_cases(tries(2000, 4)))]
 
     #[test]
     fn all_buffers_arrive_and_come_back(case in case(), steps in vec(step(), 0..300)) {
@@ -355,7 +356,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 0 } else { 60 }))]
+    #![proptest_config(ProptestConfig::with_cases(tries(60, 0)))]
 
     /// The same around the wrap of the 16-bit indices.
     #[test]

@@ -10,6 +10,7 @@ use proptest::{collection::vec, prelude::*};
 use super::{
     device::{DeviceMemory, Fault},
     memory::{pair, pair_of, Buf, Byte},
+    tries,
 };
 use crate::ring::{chain::Segment, memory::UsedElement, poison::Poison, virtqueue::Virtqueue};
 
@@ -207,7 +208,7 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 4000 }))]
+    #![proptest_config(ProptestConfig::with_cases(tries(4000, 4)))]
 
     #[test]
     fn nothing_that_a_device_writes_harms(

@@ -16,6 +16,7 @@ use super::{
     device::packed::{Device, Taken},
     memory::{Buf, Byte},
     packed_memory::{pair, Driver, Mem},
+    tries,
 };
 use crate::ring::{
     chain::{AddError, Buffer, Segment},
@@ -332,7 +333,7 @@ fn case() -> impl Strategy<Value = (u16, u16, bool, bool)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 3000 }))]
+    #![proptest_config(ProptestConfig::with_cases(tries(3000, 4)))]
 
     #[test]
     fn all_buffers_arrive_and_come_back(case in case(), steps in vec(step(), 0..300)) {

@@ -11,6 +11,7 @@ use super::{
     device::packed::{Device, DeviceMemory},
     memory::{Buf, Byte},
     packed_memory::{pair, Mem},
+    tries,
 };
 use crate::ring::{
     chain::Segment,
@@ -130,7 +131,7 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 4000 }))]
+    #![proptest_config(ProptestConfig::with_cases(tries(4000, 4)))]
 
     #[test]
     fn nothing_that_a_device_writes_harms(
