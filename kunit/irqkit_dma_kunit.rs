@@ -46,7 +46,8 @@ mod tests {
     const BOTH: [Addressing; 2] = [Addressing::Platform, Addressing::Physical];
 
     fn pool(addressing: Addressing) -> Result<Arc<Pool>> {
-        Pool::new(Edu::get()?.bound().as_ref(), addressing)
+        // SAFETY: The device is not told of any of its memory.
+        unsafe { Pool::new(Edu::get()?.bound().as_ref(), addressing) }
     }
 
     /// Returns how many of the bytes of `region` are not `byte`.

@@ -49,7 +49,8 @@ mod tests {
         },
         dma::{
             stream::Stream,
-            Addressing, //
+            Addressing,
+            Pool, //
         },
         net::{
             Budget,
@@ -101,7 +102,9 @@ mod tests {
         }
 
         fn pool(&self) -> Result<PagePool> {
-            PagePool::new(self.builder.device(), 0, Addressing::Physical, 64)
+            let memory = memory(device(&self._parent), Addressing::Physical)?;
+
+            PagePool::new(self.builder.device(), 0, &memory, 64)
         }
 
         /// Makes an instance that has `pool`.
@@ -121,6 +124,11 @@ mod tests {
         let dev: &faux::Device<Bound> = parent.as_ref();
 
         dev.as_ref()
+    }
+
+    fn memory(dev: &Device<Bound>, addressing: Addressing) -> Result<Arc<Pool>> {
+        // SAFETY: There is no hardware: nobody addresses anything.
+        unsafe { Pool::new(dev, addressing) }
     }
 
     /// What has a pool, and does not poll.
@@ -400,7 +408,8 @@ mod tests {
             let rig = Rig::new(c"unbound")?;
             // SAFETY: The device is bound to nobody who does DMA with it meanwhile.
             unsafe { set_mask(device(&rig._parent)) };
-            let pool = PagePool::new(rig.builder.device(), 0, addressing, 64)?;
+            let memory = memory(device(&rig._parent), addressing)?;
+            let pool = PagePool::new(rig.builder.device(), 0, &memory, 64)?;
             let napi = rig.napi(pool)?;
             let shape = Shape::fragment(1000)?;
             let frag = with(&napi, |pool, idle| pool.alloc(idle, shape))?;
@@ -420,6 +429,27 @@ mod tests {
             assert_eq!(stats, PoolStats::default());
             assert_eq!(read, Some(Ok(())));
         }
+        Ok(())
+    }
+
+    /// A driver of two devices: the memory of one is not mapped for the other.
+    #[test]
+    fn a_pool_is_its_own_devices() -> Result {
+        let (one, two) = (Rig::new(c"one")?, Rig::new(c"two")?);
+        let (mut own, mut other) = (KVec::new(), KVec::new());
+
+        for addressing in [Addressing::Physical, Addressing::Platform] {
+            let memory = memory(device(&one._parent), addressing)?;
+            let make = |rig: &Rig| PagePool::new(rig.builder.device(), 0, &memory, 64).err();
+            // SAFETY: The device is bound to nobody who does DMA with it meanwhile.
+            unsafe { set_mask(device(&one._parent)) };
+            own.push(make(&one), GFP_KERNEL)?;
+            other.push(make(&two), GFP_KERNEL)?;
+        }
+        drop((one, two));
+
+        assert_eq!(own.as_slice(), [None, None]);
+        assert_eq!(other.as_slice(), [Some(EINVAL), Some(EINVAL)]);
         Ok(())
     }
 
@@ -475,7 +505,7 @@ mod tests {
                 // SAFETY: The device is bound to nobody who does DMA with it meanwhile.
                 unsafe { set_mask(device(&parent)) };
             }
-            let stream = Stream::new(device(&parent), addressing)?;
+            let stream = Stream::new(&memory(device(&parent), addressing)?);
 
             // Once with room for it, once without.
             for headroom in [512, 0] {

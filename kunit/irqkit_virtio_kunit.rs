@@ -368,6 +368,30 @@ mod tests {
         Ok(())
     }
 
+    /// What was agreed on with a device does not hold for its next binding, where it may address memory in
+    /// another way: whoever kept it has no memory of that by it.
+    #[test]
+    fn an_agreement_ends_with_the_binding() -> Result {
+        let rng = Rng::get()?;
+        let negotiate = |task: Task<'_>| rng.device.negotiate(task, RING_FEATURES, Features::NONE);
+        let kept = Task::with(negotiate)??;
+        let own = kept.pool(rng.bound()).err();
+
+        rebind(rng, || ())?;
+        let again = Rng::get()?;
+        let stale = kept.pool(again.bound()).err();
+        drop(kept);
+        let device = again.device.clone();
+        let fresh = Task::with(|task| device.negotiate(task, RING_FEATURES, Features::NONE))??;
+        let pool = fresh.pool(again.bound()).err();
+        drop(fresh);
+
+        assert_eq!(own, None);
+        assert_eq!(stale, Some(ENODEV));
+        assert_eq!(pool, None);
+        Ok(())
+    }
+
     /// A device that has failed says so, in the IRQ thread, and works again after a reset.
     #[test]
     fn a_failed_device_wants_to_be_reset() -> Result {

@@ -21,7 +21,7 @@ use irqkit::{
     cpu_hotplug,
     dma::{
         stream::Stream,
-        Addressing, //
+        Pool, //
     },
     net::{
         self,
@@ -240,7 +240,7 @@ struct Parts<'a, 'b, K: Kind> {
     work: &'a Work,
     recover: Recover<K>,
     stream: Stream,
-    addressing: Addressing,
+    memory: &'a Pool,
 }
 
 impl<K: Kind> Parts<'_, '_, K> {
@@ -263,7 +263,7 @@ impl<K: Kind> Parts<'_, '_, K> {
             },
         )?;
         let pages = u32::from(ring.size()).saturating_mul(plan.pieces() as u32 + 1);
-        let pool = PagePool::new(device, index, self.addressing, pages.min(MOST_PAGES))?;
+        let pool = PagePool::new(device, index, self.memory, pages.min(MOST_PAGES))?;
         let refill = Refill::new(&self.work.refill)?;
         let kicks = Kicks::new()?;
         let receiver = Receiver::new(
@@ -332,13 +332,9 @@ impl<K: Kind> Card<K> {
         let work = Work::new(&files)?;
         let pairs = plan.used_pairs;
         let policy = plan.parameters.policy;
-        let addressing = if plan.has(Features::ACCESS_PLATFORM) {
-            Addressing::Platform
-        } else {
-            Addressing::Physical
-        };
 
-        let stream = Stream::new(pdev.as_ref(), addressing)?;
+        let memory = setup.pool(pdev)?;
+        let stream = Stream::new(&memory);
         let builder = net::Builder::new(pdev.as_ref(), pairs.into(), pairs.into())?;
         let offloads = plan.offloads();
         let builder = match plan.address {
@@ -364,7 +360,7 @@ impl<K: Kind> Card<K> {
             work: &work,
             recover: Recover::new(&work.recover)?,
             stream,
-            addressing,
+            memory: &memory,
         };
 
         let mut rx = KVec::with_capacity(pairs.into(), GFP_KERNEL)?;

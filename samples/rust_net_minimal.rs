@@ -18,10 +18,7 @@ use irqkit::{
         SoftIrq,
         Task, //
     },
-    dma::{
-        stream::Stream,
-        Addressing, //
-    },
+    dma::stream::Stream,
     net::{
         self,
         Budget,
@@ -317,11 +314,8 @@ impl Card {
         let virtio = Device::new(pdev)?;
         let mut setup = virtio.negotiate(task, RING_FEATURES | MAC, Features::VERSION_1)?;
         let paths = PathSet::new::<crate::LocalModule>(pdev.as_ref().name())?;
-        let addressing = match setup.features().contains(Features::ACCESS_PLATFORM) {
-            true => Addressing::Platform,
-            false => Addressing::Physical,
-        };
-        let stream = Stream::new(pdev.as_ref(), addressing)?;
+        let memory = setup.pool(pdev)?;
+        let stream = Stream::new(&memory);
 
         let mut builder = net::Builder::new(pdev.as_ref(), 1, 1)?
             .mtu(68, MTU, MTU)?
@@ -335,7 +329,7 @@ impl Card {
 
         let receiver = Receiver {
             ring: setup.queue(pdev, RX, c"rx", FRAMES)?,
-            pool: PagePool::new(&device, 0, addressing, FRAMES.into())?,
+            pool: PagePool::new(&device, 0, &memory, FRAMES.into())?,
             shape: Shape::packet(HEADROOM, HEADER + FRAME)?,
             device: device.clone(),
         };

@@ -33,6 +33,10 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         Mutex, //
     }, //
@@ -54,11 +58,20 @@ pub enum Addressing {
 }
 
 /// The memory that a device may use for DMA while it is bound.
+///
+/// It also says how the device addresses memory. A driver can't make one: it has that of its device from
+/// the transport, which knows what was agreed on ([`virtio::Setup::pool`](crate::virtio::Setup::pool)).
+/// Whatever maps memory for the device asks for it.
+///
+/// # Invariants
+///
+/// - `device` addresses memory as `addressing` says, as long as it is bound as it was when this was made.
+/// - `bound` is set as long as that is so. `mapping` is reset with it; who resets it waits for RCU readers.
 #[pin_data]
 pub struct Pool {
     addressing: Addressing,
     device: ARef<Device>,
-    /// Whether the device is still bound.
+    mapping: Atomic<bool>,
     #[pin]
     bound: Mutex<bool>,
 }
@@ -69,20 +82,32 @@ struct Unbind(Arc<Pool>);
 impl Drop for Unbind {
     fn drop(&mut self) {
         *self.0.bound.lock() = false;
+        self.0.mapping.store(false, Relaxed);
+        // SAFETY: The bus unbinds devices in task context, outside of RCU readers.
+        unsafe { bindings::synchronize_rcu() };
     }
 }
 
 impl Pool {
     /// Makes the pool of `dev`, which is of use until `dev` is unbound. May sleep.
     ///
+    /// For transports: a driver has no other word than theirs of how its device addresses memory.
+    ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub fn new(dev: &Device<Bound>, addressing: Addressing) -> Result<Arc<Self>> {
+    ///
+    /// # Safety
+    ///
+    /// Until `dev` is unbound it addresses memory as `addressing` says.
+    pub unsafe fn new(dev: &Device<Bound>, addressing: Addressing) -> Result<Arc<Self>> {
         let pool = Arc::pin_init(
+            // INVARIANT: By the safety requirements, and it is bound now; `Unbind` is dropped before it
+            // no longer is.
             pin_init!(Self {
                 addressing,
                 device: dev.into(),
+                mapping: Atomic::new(true),
                 bound <- new_mutex!(true),
             }),
             GFP_KERNEL,
@@ -100,6 +125,11 @@ impl Pool {
     /// Returns the device.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// Returns whether this is still the pool of its device: that is bound as it was. It may end meanwhile.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.mapping.load(Relaxed)
     }
 
     /// Allocates `len` bytes of zeroed memory, contiguous and aligned to [`ALIGNMENT`].

@@ -6,70 +6,33 @@ use core::ptr;
 
 use kernel::{
     bindings,
-    device::{
-        Bound,
-        Device, //
-    },
-    devres,
+    device::Device,
     prelude::*,
     sync::{
-        aref::ARef,
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
+        atomic::Relaxed,
         rcu,
         Arc, //
     }, //
 };
 
-use super::Addressing;
+use super::{
+    Addressing,
+    Pool, //
+};
 
 /// What may map memory for a device while it is bound.
 ///
 /// Cheap to clone. Where the device sees physical addresses, nothing has to be mapped.
 #[derive(Clone)]
-pub struct Stream(Option<Arc<Shared>>);
-
-/// The device, and whether it may be mapped for.
-struct Shared {
-    device: ARef<Device>,
-    /// Read under RCU; who resets it waits for those.
-    bound: Atomic<bool>,
-}
-
-/// What is dropped when the device is unbound.
-struct Unbind(Arc<Shared>);
-
-impl Drop for Unbind {
-    fn drop(&mut self) {
-        self.0.bound.store(false, Relaxed);
-        // SAFETY: The bus unbinds devices in task context, outside of RCU readers.
-        unsafe { bindings::synchronize_rcu() };
-    }
-}
+pub struct Stream(Option<Arc<Pool>>);
 
 impl Stream {
-    /// Makes what maps for `dev` until it is unbound; once a binding. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub fn new(dev: &Device<Bound>, addressing: Addressing) -> Result<Self> {
-        if addressing == Addressing::Physical {
-            return Ok(Self(None));
+    /// Returns what maps for the device of `pool` until that is unbound. Any context.
+    pub fn new(pool: &Arc<Pool>) -> Self {
+        match pool.addressing() {
+            Addressing::Platform => Self(Some(pool.clone())),
+            Addressing::Physical => Self(None),
         }
-
-        let device: &Device = dev;
-        let shared = Arc::new(
-            Shared {
-                device: device.into(),
-                bound: Atomic::new(true),
-            },
-            GFP_KERNEL,
-        )?;
-        devres::register(dev, Unbind(shared.clone()), GFP_KERNEL)?;
-        Ok(Self(Some(shared)))
     }
 
     /// Returns whether memory has to be mapped at all.
@@ -85,19 +48,19 @@ impl Stream {
     /// `ENODEV` if it is no longer bound, or nothing is to be mapped; else that of `f`.
     #[inline]
     pub(crate) fn map(&self, f: impl FnOnce(*mut bindings::device) -> Result) -> Result<Mapper> {
-        let shared = self.0.as_ref().ok_or(ENODEV)?;
+        let pool = self.0.as_ref().ok_or(ENODEV)?;
         let _guard = rcu::read_lock();
 
-        if !shared.bound.load(Relaxed) {
+        if !pool.mapping.load(Relaxed) {
             return Err(ENODEV);
         }
-        f(as_raw(&shared.device))?;
-        Ok(Mapper(shared.clone()))
+        f(as_raw(&pool.device))?;
+        Ok(Mapper(pool.clone()))
     }
 }
 
 /// What has mapped something, and takes it back.
-pub(crate) struct Mapper(Arc<Shared>);
+pub(crate) struct Mapper(Arc<Pool>);
 
 impl Mapper {
     /// Calls `f`, which takes back what was mapped, with the device. If that is no longer bound, nothing
@@ -106,7 +69,7 @@ impl Mapper {
     pub(crate) fn unmap(self, f: impl FnOnce(*mut bindings::device)) {
         let _guard = rcu::read_lock();
 
-        if self.0.bound.load(Relaxed) {
+        if self.0.mapping.load(Relaxed) {
             f(as_raw(&self.0.device));
         } else {
             dev_warn!(

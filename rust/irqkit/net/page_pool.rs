@@ -40,7 +40,10 @@ use super::{
     },
     shape::Shape, //
 };
-use crate::dma::Addressing;
+use crate::dma::{
+    Addressing,
+    Pool, //
+};
 
 /// What the pool and its fragments have in common.
 ///
@@ -117,30 +120,27 @@ pub struct PagePool {
 unsafe impl Send for PagePool {}
 
 impl PagePool {
-    /// Makes a pool for a receive queue; pages of it are kept for up to `size` buffers. Task context;
-    /// may sleep.
+    /// Makes a pool for a receive queue; pages of it are kept for up to `size` buffers. `memory` is what
+    /// the transport says of the device that writes to them. Task context; may sleep.
     ///
     /// Stands for `page_pool_create()`.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if there is no such queue; `ENODEV` after the device ended; `ENOMEM`.
-    pub fn new(
-        device: &Arc<Device>,
-        queue: u16,
-        addressing: Addressing,
-        size: u32,
-    ) -> Result<Self> {
-        if device.rx_stats(queue).is_none() {
+    /// `EINVAL` if there is no such queue, or `memory` is not that of the parent of `device`; `ENODEV` after
+    /// the device ended, or if `memory` is of an earlier binding; `ENOMEM`.
+    pub fn new(device: &Arc<Device>, queue: u16, memory: &Pool, size: u32) -> Result<Self> {
+        if device.rx_stats(queue).is_none() || !core::ptr::eq(device.parent(), memory.device()) {
             return Err(EINVAL);
         }
 
         let mut state = device.state.lock();
-        if state.ended {
+        // While the device has not ended its parent is bound: so both are of one binding.
+        if state.ended || !memory.is_bound() {
             return Err(ENODEV);
         }
         state.pools.reserve(1, GFP_KERNEL)?;
-        let mapped = addressing == Addressing::Platform;
+        let mapped = memory.addressing() == Addressing::Platform;
         let shared = UniqueArc::<Shared>::new_uninit(GFP_KERNEL)?;
         // SAFETY: The device is valid, and so is its parent, which is bound as long as we hold the
         // lock: the device ends before it is unbound.

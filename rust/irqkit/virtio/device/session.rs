@@ -252,6 +252,10 @@ impl Device {
         };
         let mut inner = self.inner.lock();
 
+        // `dev` may be bound again, and the device behind it have come to other terms.
+        if inner.power.is_none() {
+            return Err(ENODEV);
+        }
         if let Some(pool) = &inner.pool {
             if pool.addressing() != addressing {
                 dev_err!(dev, "virtio: the device changed how it addresses memory\n");
@@ -259,7 +263,9 @@ impl Device {
             }
             return Ok(pool.clone());
         }
-        let pool = Pool::new(dev.as_ref(), addressing)?;
+        // SAFETY: It was agreed on so. It is still bound as it was when this `Device` was made, which is the
+        // only one until it is unbound, since it has the BARs; and all its sessions have this pool.
+        let pool = unsafe { Pool::new(dev.as_ref(), addressing)? };
         inner.pool = Some(pool.clone());
         Ok(pool)
     }
