@@ -392,9 +392,13 @@ impl<K: Kind> Card<K> {
         let session = Session::new(live, control, nic.clone())?;
         nic.recover.attach(session.clone());
         session.use_pairs(task)?;
-        for (rx, pair) in nic.rx.iter().zip(0u16..) {
-            let line = config::queues_of(pair).and_then(|(number, _)| session.live.line(number));
-            rx.napi.set_irq(task, line.map(|line| line.irq()));
+        let irq_of = |queue| session.live.line(queue).map(|line| line.irq());
+        for ((rx, tx), pair) in nic.rx.iter().zip(nic.tx.iter()).zip(0u16..) {
+            let (receive, transmit) = config::queues_of(pair).ok_or(EINVAL)?;
+            rx.napi.set_irq(task, irq_of(receive));
+            if let Some(napi) = tx.completer.napi() {
+                napi.set_irq(task, irq_of(transmit));
+            }
         }
 
         files.control::<file::NicFile<K>>(session.clone())?;

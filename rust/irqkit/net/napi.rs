@@ -385,7 +385,8 @@ impl<P: Poller> Napi<P> {
         result
     }
 
-    /// Tells user space which interrupt schedules the instance.
+    /// Tells the core which interrupt schedules the instance. User space is shown that of instances that
+    /// receive: those that only send have no id.
     ///
     /// Stands for `netif_napi_set_irq()`.
     pub fn set_irq(&self, _task: Task<'_>, irq: Option<u32>) {

@@ -1,0 +1,75 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# lab-devices: net-tap
+# lab-may-skip: this kernel has no BTF
+# lab-timeout: 120
+#
+# What user space is told of the NAPI instances of rust_napi_net, and what it can set of each: it does what it
+# says, and belongs to the queue. Ids and settings are the same when the card was taken down and up again.
+
+# shellcheck source=tests/lib/net.sh
+. "$(dirname "$0")/lib/net.sh"
+plan 19
+
+on_exit give "$net0"
+ask() { python3 /lab/scripts/guest/bin/net-queues "$@"; }
+irq_named() { awk -v name="virtio-$net0-$1" '$NF == name { sub(":", "", $1); print $1 }' /proc/interrupts; }
+id_of() { ask queues "$nic" | awk -v queue="$1" '$1 == "rx" && $2 == queue { print $4 }'; }
+told() { ask napis "$nic" | sort -n; }
+interrupts() { awk '/^hardirq\/rx[0-9]+\.runs/ { n += $2 } END { print n }' "$debugfs/$net0/stats"; }
+down_and_up() { ip link set "$nic" down && link $net0 && reachable; }
+# How many interrupts 50 pings take, each of which has its answer before the next.
+pings() {
+	local before
+	settle $net0
+	before=$(interrupts)
+	ping -q -c 50 -i 0.02 $peer_ip4 >/dev/null || return
+	echo $(($(interrupts) - before))
+}
+
+set_up
+reachable || bail "the peer does not answer"
+rx0=$(id_of 0) rx1=$(id_of 1)
+assert_match "each queue that receives has an instance" '^[0-9]+ [0-9]+$' "$rx0 $rx1"
+assert_ne "of its own" "$rx0" "$rx1"
+none="threaded 0 defer-hard-irqs 0 gro-flush-timeout 0 irq-suspend-timeout 0"
+for queue in 0 1; do
+	assert_match "that of rx$queue, its interrupt, and nothing set" "(^|.)$(id_of $queue) irq $(irq_named rx$queue) $none" "$(told | tr '\n' ' ')"
+done
+assert_ge "50 pings interrupt" 25 "$(pings)"
+
+# Interrupts stay off until nothing came for so many times; a timer polls meanwhile.
+check "rx0: interrupts put off" ask set "$rx0" defer-hard-irqs=400 gro-flush-timeout=5000000 irq-suspend-timeout=7000000
+check "rx1: put off, too, and polled by a task" ask set "$rx1" defer-hard-irqs=300 gro-flush-timeout=6000000 threaded=1
+before=$(told)
+assert_match "the settings of rx0 are its own" \
+	"(^|.)$rx0 irq $(irq_named rx0) threaded 0 defer-hard-irqs 400 gro-flush-timeout 5000000 irq-suspend-timeout 7000000" "$(tr '\n' ' ' <<<"$before")"
+assert_match "and so are those of rx1" \
+	"(^|.)$rx1 irq $(irq_named rx1) threaded 1 defer-hard-irqs 300 gro-flush-timeout 6000000 irq-suspend-timeout 0 pid" "$(tr '\n' ' ' <<<"$before")"
+assert_le "50 pings hardly interrupt" 10 "$(pings)"
+
+check "down" ip link set "$nic" down
+assert_eq "what is down has no instances to show" "" "$(told)"
+check "up" link $net0
+check "it answers" reachable
+assert_eq "it has the ids and the settings that it had" "$before" "$(told)"
+assert_le "which still do what they say" 10 "$(pings)"
+
+# What the core itself has of all instances, when it polls them: when the card is taken up each is polled once.
+if [ -e /sys/kernel/btf/vmlinux ] && command -v bpftrace >/dev/null; then
+	for way in rx tx; do for queue in 0 1; do irq_named $way$queue; done; done | sort -n >/run/irqs
+	echo "ip link set $nic down && ip link set $nic up" >/run/go
+	# shellcheck disable=SC2016 # bpftrace's
+	timeout 100 bpftrace -o /run/polled -c "/bin/sh /run/go" -e 'rawtracepoint:napi_poll {
+		$napi = (struct napi_struct *)arg0;
+		if ($napi->dev->name == str($1)) { @irqs[$napi->irq] = count(); }
+	}' "$nic" || bail "bpftrace does not run"
+	assert_eq "the core knows the interrupt of each, those that send among them" \
+		"$(cat /run/irqs)" "$(sed -nE 's/^@irqs\[(-?[0-9]+)\].*/\1/p' /run/polled | sort -n)"
+else
+	skip "the core knows the interrupt of each, those that send among them" "this kernel has no BTF"
+fi
+link $net0 || bail "no link"
+ask set "$rx0" defer-hard-irqs=0
+ask set "$rx1" defer-hard-irqs=0 threaded=0
+sound $net0
