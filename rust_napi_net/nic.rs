@@ -137,9 +137,7 @@ impl<K: Kind> Handler for Nic<K> {
 impl<K: Kind> net::Driver for Nic<K> {
     fn open(&self, _device: &net::Device, task: Task<'_>) -> Result {
         for rx in self.rx.iter() {
-            if !rx.napi.with(task, |receiver, at| receiver.fill(at)) {
-                rx.refill.request();
-            }
+            rx.napi.with(task, |receiver, at| receiver.refill(at));
             rx.napi.enable(task)?;
             // What came before is not announced again.
             rx.napi.schedule_from_task(task, Stamp::now());

@@ -186,9 +186,7 @@ impl<K: Kind> Session<K> {
 
         if nic.open.load(Relaxed) {
             for rx in nic.rx.iter() {
-                if !rx.napi.with(task, |receiver, at| receiver.fill(at)) {
-                    rx.refill.request();
-                }
+                rx.napi.with(task, |receiver, at| receiver.refill(at));
             }
         }
         nic.desk.device.set_present(task, true);

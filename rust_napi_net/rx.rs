@@ -79,6 +79,8 @@ pub(crate) struct Receiver<K: Kind> {
     pool: PagePool,
     desk: Arc<Desk>,
     refill: Refill<K>,
+    /// The work item sees to buffers that there was no memory for, and tries until there is.
+    waiting: bool,
     recover: Recover<K>,
     kicks: Arc<Kicks>,
     index: u16,
@@ -131,6 +133,7 @@ impl<K: Kind> Receiver<K> {
             pool,
             desk: desk.clone(),
             refill,
+            waiting: false,
             recover,
             kicks,
             index,
@@ -154,8 +157,24 @@ impl<K: Kind> Receiver<K> {
         }
     }
 
+    /// Posts as many buffers as the device can have. If there is no memory for some, a work item sees to
+    /// them.
+    pub(crate) fn refill(&mut self, at: &impl InNapi) {
+        if !self.fill(at) && !self.waiting {
+            self.waiting = true;
+            self.refill.request();
+        }
+    }
+
+    /// For the work item: tries again, and returns whether it is done. If not, it is to come back after a
+    /// while; polls, of which one follows, do not call it before.
+    fn retry(&mut self, at: &impl InNapi) -> bool {
+        self.waiting = !self.fill(at);
+        !self.waiting
+    }
+
     /// Posts as many buffers as the device can have, and returns whether there was memory for all.
-    pub(crate) fn fill(&mut self, at: &impl InNapi) -> bool {
+    fn fill(&mut self, at: &impl InNapi) -> bool {
         let shapes = self.shapes();
         let mut enough = true;
         let mut added = false;
@@ -345,8 +364,8 @@ impl<K: Kind> Poller for Receiver<K> {
         };
 
         // In batches: a notification is dear.
-        if self.ring.free() > self.ring.size() / 2 && !self.fill(budget) {
-            self.refill.request();
+        if self.ring.free() > self.ring.size() / 2 {
+            self.refill(budget);
         }
         next
     }

@@ -49,7 +49,7 @@ impl<K: Kind> Handler for Filler<K> {
         };
 
         run.items(1);
-        if !napi.with(task, |receiver, at| receiver.fill(at)) {
+        if !napi.with(task, |receiver, at| receiver.retry(at)) {
             // The device has all that there is, or nothing: either way it is tried until it has
             // enough.
             let _ = this.schedule_after(PAUSE, this.path().stamp());
