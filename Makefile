@@ -12,13 +12,14 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 
 # Said on make's command line or in the environment, heard by the scripts.
-export MIRROR KDIR LAB_KERNEL LAB_QEMU_ARGS LAB_CPUS LAB_MEM LAB_TIMEOUT CMD T
+export MIRROR KDIR LAB_KERNEL LAB_QEMU_ARGS LAB_CPUS LAB_MEM LAB_TIMEOUT CMD T LONG
 
 .PHONY: help
 help:
 	@echo 'make demo           real interrupts through every path, reconciled with /proc'
-	@echo 'make test           all tests; T=NAME runs those whose name contains NAME'
-	@echo 'make test-debug     the same on the debug kernel (KASAN, lockdep, kmemleak, ...)'
+	@echo 'make test           the tests; T=NAME runs those whose name contains NAME, LONG=1 all of'
+	@echo '                    them, with hundreds of rounds where others have tens'
+	@echo 'make test-debug     those for the kernel on the debug kernel (KASAN, lockdep, kmemleak, ...)'
 	@echo "make lab            a root shell in the guest; CMD='...' runs a command there instead"
 	@echo 'make check          rustfmt, clippy, checkpatch, shellcheck, the audit of unsafe'
 	@echo 'make modules        the modules for KDIR, by default the running kernel if it is 7.3'
@@ -39,12 +40,12 @@ demo:
 .PHONY: test
 test:
 	@scripts/setup/all "$${LAB_KERNEL:-debian}" kunit image
-	@tests/run $${T:+-k "$$T"}
+	@LAB_LONG="$$LONG" tests/run $${T:+-k "$$T"}
 
 .PHONY: test-debug
 test-debug:
 	@scripts/setup/all debug image
-	@LAB_KERNEL=debug tests/run $${T:+-k "$$T"}
+	@LAB_KERNEL=debug LAB_LONG="$$LONG" tests/run $${T:+-k "$$T"}
 
 .PHONY: lab
 lab:

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: the words of the documents
 # lab-devices: net-tap
 # lab-timeout: 300
 #

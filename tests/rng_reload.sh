@@ -3,7 +3,7 @@
 # lab-devices: rngs
 # lab-timeout: 600
 #
-# Loading and unloading, 200 times (20 on the debug kernel), with a device that is being read.
+# Loading and unloading, 200 times in a long run, with a device that is being read.
 
 # shellcheck source=tests/lib/wq.sh
 . "$(dirname "$0")/lib/wq.sh"

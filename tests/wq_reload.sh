@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # lab-timeout: 300
 #
-# Loading and unloading, 200 times (20 on the debug kernel), with work of every kind under way; and with files open.
+# Loading and unloading, 200 times in a long run, with work of every kind under way; and with files open.
 
 # shellcheck source=tests/lib/wq.sh
 . "$(dirname "$0")/lib/wq.sh"

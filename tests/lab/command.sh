@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: the lab itself
 # lab-timeout: 300
 #
 # What `scripts/lab COMMAND` promises: status, output as it comes, the checkout writable, our own

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: the lab itself
 # lab-timeout: 300
 #
 # That the lab stops hard, soon and with a clear message when something goes wrong in it.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: the lab itself
 # lab-timeout: 300
 #
 # The lab as a shell on a terminal: its size, ctrl-c, the status of the shell.

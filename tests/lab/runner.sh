@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: the lab itself
 # lab-timeout: 300
 #
 # That tests/run goes red when it should, and only then: the fixtures beside this file, each with a

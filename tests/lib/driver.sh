@@ -15,7 +15,7 @@
 #   hist_count DEVICE PATH WHICH  the line `count` of a histogram
 #   driver_log           the driver's and irqkit's lines in the kernel's log since mark_log
 #   sound DEVICE...      two tests a device: the books balance, nothing out of place
-#   fewer N              N, or a tenth of it on the debug kernel, which is as much slower
+#   fewer N [FEW]        N in a long run, else FEW or a tenth of N
 #   expedite             grace periods are short from now on: loading and unloading is half waiting for them
 
 # shellcheck source=scripts/guest/ktap.sh
@@ -95,7 +95,7 @@ sound() {
 	done
 }
 
-fewer() { if [ "${LAB_KERNEL:-}" = debug ]; then echo $(($1 / 10)); else echo "$1"; fi; }
+fewer() { if [ -n "${LAB_LONG:-}" ]; then echo "$1"; else echo "${2:-$(($1 / 10))}"; fi; }
 
 expedite() {
 	on_exit sh -c "echo $(cat /sys/kernel/rcu_expedited) >/sys/kernel/rcu_expedited"

@@ -70,7 +70,7 @@ run_files() {
 		for file in "$@"; do limit=$((limit + $(LAB_KERNEL=$run_kernel limit_of "$file"))); done
 		exec 6< <(
 			LAB_KERNEL=$run_kernel LAB_DEVICES=$devices LAB_CPUS=$cpus LAB_ACCEL=$accel \
-				LAB_APPEND="${LAB_APPEND:-} $append" LAB_CONSOLE=$logs/boot-$boot.console LAB_TIMEOUT=$limit \
+				LAB_APPEND="${LAB_APPEND:-} $append" LAB_PASS="${LAB_PASS:-} LAB_LONG" LAB_CONSOLE=$logs/boot-$boot.console LAB_TIMEOUT=$limit \
 				"$TOP/scripts/lab" "$runner $*" 2>"$err" </dev/null
 			echo "$?" >"$logs/boot-$boot.status"
 		)

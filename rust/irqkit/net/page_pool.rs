@@ -9,6 +9,8 @@
 //! C header: [`include/net/page_pool/types.h`](srctree/include/net/page_pool/types.h)
 
 use core::{
+    alloc::Layout,
+    ffi::c_void,
     mem::ManuallyDrop,
     ptr::NonNull, //
 };
@@ -332,8 +334,8 @@ impl Drop for PagePool {
         );
         // The log has it: no need for kmemleak to find it.
         for memory in [
-            Some(Arc::as_ptr(&self.shared).cast()),
-            self.linked.as_ref().map(|core| Arc::as_ptr(core).cast()),
+            Some(allocation_of(&self.shared)),
+            self.linked.as_ref().map(allocation_of),
         ]
         .into_iter()
         .flatten()
@@ -341,5 +343,16 @@ impl Drop for PagePool {
             // SAFETY: It was allocated.
             unsafe { raw::kmemleak_not_leak(memory) };
         }
+    }
+}
+
+/// Returns where the memory of an [`Arc`] begins, which is what kmemleak knows it by: the count stands
+/// in front of the value.
+fn allocation_of<T>(arc: &Arc<T>) -> *const c_void {
+    let value: *const c_void = Arc::as_ptr(arc).cast();
+
+    match Layout::new::<bindings::refcount_t>().extend(Layout::new::<T>()) {
+        Ok((_, offset)) => value.wrapping_byte_sub(offset),
+        Err(_) => value,
     }
 }
