@@ -65,6 +65,7 @@ mod tests {
             Registration,
             SkBuff,
             Tx,
+            TxStat,
             Xmit, //
         },
     };
@@ -359,6 +360,50 @@ mod tests {
 
         assert_eq!(once, 1);
         assert_eq!(twice, 2);
+        Ok(())
+    }
+
+    /// The kernel stops the machine if more is completed than was sent, and if BQL counts round.
+    #[test]
+    fn bql_learns_of_nothing_that_cannot_be() -> Result {
+        const LEN: u32 = 1500;
+        let rig = Rig::new(c"bql", Fate::Keep, Features::NONE)?;
+        rig.open()?;
+        let device = rig.registration.device().clone();
+        let cell = device.tx_cell(0, ())?;
+
+        Task::with(|task| {
+            let mut guard = cell.lock_task(task);
+            let mut queue = guard.locked();
+
+            // What was never sent.
+            queue.completed(1, LEN);
+            // More than what was sent, and twice.
+            let _ = queue.sent(LEN, false);
+            queue.completed(1, 2 * LEN);
+            queue.completed(1, LEN);
+            // Packets that can't be so long, and more than can be counted; then all of that at once,
+            // and again.
+            for _ in 0..64 {
+                let _ = queue.sent(u32::MAX, true);
+            }
+            queue.completed(64, u32::MAX);
+            queue.completed(64, u32::MAX);
+            // What is forgotten does not come back.
+            let _ = queue.sent(LEN, false);
+            queue.reset();
+            queue.completed(1, LEN);
+            // No packets are no bytes.
+            queue.completed(0, LEN);
+            let _ = queue.sent(LEN, false);
+            queue.completed(1, LEN);
+        })?;
+        let packets = device.tx_stats(0).map(|stats| stats.get(TxStat::Packets));
+        drop(cell);
+        drop(rig);
+
+        // What the driver says of packets is counted whatever BQL thinks of it.
+        assert_eq!(packets, Some(3 + 128 + 2));
         Ok(())
     }
 

@@ -61,18 +61,19 @@ spread() {
 		[ "$pairs" -eq 1 ] || [ "$(xps $pair)" = "$(printf %x $mask)" ] || return
 	done
 }
-# The queues that have not counted a packet each way, that have no NAPI instance, or one without an interrupt.
+# The queues that have not counted a packet each way, and those that receive and are not known to be polled by an
+# instance with their interrupt. (Instances that only send have no id by which the core could show them.)
 idle_queues() {
-	local pairs=$1 pair way
+	local pairs=$1 pair way napi
 	ask qstats "$nic" >/run/qstats
 	ask queues "$nic" >/run/queues
 	ask napis "$nic" >/run/napis
 	for ((pair = 0; pair < pairs; pair++)); do
 		for way in rx tx; do
 			awk -v way=$way -v queue=$pair '$1 == way && $2 == queue && $3 == "packets" && $4 > 0 { found = 1 } END { exit !found }' /run/qstats || echo "$way$pair"
-			awk -v way=$way -v queue=$pair '$1 == way && $2 == queue && $4 > 0 { found = 1 } END { exit !found }' /run/queues || echo "$way$pair: no NAPI"
 		done
-		awk -v irq="$(irq_named rx$pair)" '$2 == "irq" && $3 == irq { found = 1 } END { exit !found }' /run/napis || echo "rx$pair: no interrupt"
+		napi=$(awk -v queue=$pair '$1 == "rx" && $2 == queue { print $4 }' /run/queues)
+		grep -qx "$napi irq $(irq_named rx$pair) .*" /run/napis || echo "rx$pair: NAPI ${napi:-none}, but not with its interrupt"
 	done
 }
 # What the counters of the device, of its queues and of our paths say; the same, if all is well.

@@ -9,13 +9,14 @@
 
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/lib/net.sh"
-plan 12
+plan 14
 
 on_exit give "$net0"
 
 peer_gone() { [ ! -e $pci/$net1 ]; }
 peer_back() { [ -e $pci/$net1/driver ]; }
 timeouts() { [ "$(driver_log | grep -c "tx0: nothing came back")" -gt 0 ]; }
+nothing_queued() { [ "$(cat "/sys/class/net/$nic/queues/tx-0/byte_queue_limits/inflight")" -eq 0 ]; }
 stuck() {
 	local name=$1 how=$2
 	qmp device_del id=net1 >/dev/null
@@ -38,6 +39,7 @@ stuck() {
 	make_peer || bail "there is no peer"
 	ip -n peer neigh flush all
 	check "$name: it works again" reachable
+	check "$name: BQL does not wait for what was lost" wait_for 10 nothing_queued
 	sound $net0
 }
 
