@@ -14,21 +14,26 @@
 //! - [`chain`]: buffers as chains of segments.
 //! - [`poison`]: what a device may do wrong, by name.
 //! - [`layout`][]: sizes.
-//! - [`slot`]: the driver's own books about descriptors.
-//! - [`virtqueue`]: what all kinds of virtqueues have in common.
-//! - [`split`]: the split virtqueue.
-//! - [`packed`]: the packed virtqueue, and [`packed_memory`] for it.
+//! - [`slot`]: the driver's own books about descriptors; `books` are those about a queue as a whole.
+//! - [`virtqueue`]: what a virtqueue does for who uses it.
+//! - [`generic`]: how it does that, whatever its kind, by way of a `scheme`:
+//! - [`split`]: that of the split virtqueue.
+//! - [`packed`]: that of the packed virtqueue, with [`packed_memory`] for it.
 //!
 //! Virtual I/O Device (VIRTIO) 1.2, sections 2.6 to 2.8.
 
+mod books;
 pub mod chain;
 mod chain_writer;
+mod cursor;
+pub mod generic;
 pub mod layout;
 pub mod memory;
 pub mod packed;
 pub mod packed_memory;
 mod packed_writer;
 pub mod poison;
+mod scheme;
 pub mod slot;
 pub mod split;
 pub mod virtqueue;

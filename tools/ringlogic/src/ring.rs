@@ -2,10 +2,16 @@
 
 //! What `rust/irqkit/virtio/ring.rs` has.
 
+#[path = "../../../rust/irqkit/virtio/ring/books.rs"]
+mod books;
 #[path = "../../../rust/irqkit/virtio/ring/chain.rs"]
 pub mod chain;
 #[path = "../../../rust/irqkit/virtio/ring/chain_writer.rs"]
 mod chain_writer;
+#[path = "../../../rust/irqkit/virtio/ring/cursor.rs"]
+mod cursor;
+#[path = "../../../rust/irqkit/virtio/ring/generic.rs"]
+pub mod generic;
 #[path = "../../../rust/irqkit/virtio/ring/layout.rs"]
 pub mod layout;
 #[path = "../../../rust/irqkit/virtio/ring/memory.rs"]
@@ -18,6 +24,8 @@ pub mod packed_memory;
 mod packed_writer;
 #[path = "../../../rust/irqkit/virtio/ring/poison.rs"]
 pub mod poison;
+#[path = "../../../rust/irqkit/virtio/ring/scheme.rs"]
+mod scheme;
 #[path = "../../../rust/irqkit/virtio/ring/slot.rs"]
 pub mod slot;
 #[path = "../../../rust/irqkit/virtio/ring/split.rs"]

@@ -4,6 +4,11 @@
 
 use core::fmt;
 
+use super::memory::{
+    NEXT,
+    WRITE, //
+};
+
 /// A contiguous part of a buffer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Segment {
@@ -80,6 +85,66 @@ impl Need {
             table,
             count,
         })
+    }
+
+    /// Calls `put` for each segment: with the flags of its descriptor, which are `WRITE` if the device
+    /// writes it and `NEXT` if another one follows. Returns how many bytes the device may write.
+    ///
+    /// There are as many as were announced, or it is an error.
+    #[inline]
+    pub(super) fn each(
+        &self,
+        readable: impl Iterator<Item = Segment>,
+        writable: impl Iterator<Item = Segment>,
+        mut put: impl FnMut(Segment, u16),
+    ) -> Result<u32, AddError> {
+        let mut tally = Tally {
+            left: self.segments,
+            bytes: 0,
+        };
+
+        for segment in readable {
+            let next = tally.count(segment)?;
+            put(segment, next);
+        }
+        let read = tally.bytes;
+        for segment in writable {
+            let next = tally.count(segment)?;
+            put(segment, WRITE | next);
+        }
+        // More were announced.
+        if tally.left != 0 {
+            return Err(AddError::TooManySegments);
+        }
+        Ok(tally.bytes.wrapping_sub(read))
+    }
+}
+
+/// What a buffer has turned out to have so far.
+struct Tally {
+    /// How many segments are to come.
+    left: u16,
+    bytes: u32,
+}
+
+impl Tally {
+    /// Checks and counts a segment; returns `NEXT` if another one is to follow.
+    #[inline]
+    fn count(&mut self, segment: Segment) -> Result<u16, AddError> {
+        // Fewer were announced.
+        let Some(left) = self.left.checked_sub(1) else {
+            return Err(AddError::TooManySegments);
+        };
+        if segment.len == 0 {
+            return Err(AddError::EmptySegment);
+        }
+        let Some(bytes) = self.bytes.checked_add(segment.len) else {
+            return Err(AddError::TooLong);
+        };
+
+        self.left = left;
+        self.bytes = bytes;
+        Ok(if left != 0 { NEXT } else { 0 })
     }
 }
 

@@ -15,26 +15,21 @@ use super::{
         Memory,
         DESCRIPTOR_SIZE,
         INDIRECT,
-        NEXT,
-        WRITE, //
+        NEXT, //
     },
+    scheme::Written,
     slot::Slot, //
 };
 
-/// A chain whose descriptors are written: the first of the free list.
-pub(super) struct Written {
-    pub(super) head: u16,
+/// Where a chain is whose descriptors are written: the first of the free list.
+pub struct Chain {
     pub(super) last: u16,
     /// The head of what remains of the free list.
     pub(super) next: u16,
-    /// How many descriptors it takes.
-    pub(super) count: u16,
-    /// How many bytes the device may write.
-    pub(super) limit: u32,
 }
 
 /// Writes chains to free descriptors, which nobody looks at.
-pub(super) struct ChainWriter<'a, M, B> {
+struct ChainWriter<'a, M, B> {
     memory: &'a mut M,
     slots: &'a [Slot<B>],
     head: u16,
@@ -42,84 +37,56 @@ pub(super) struct ChainWriter<'a, M, B> {
     table: bool,
     at: u16,
     last: u16,
-    /// How many segments are to come.
-    left: u16,
-    bytes: u32,
 }
 
-impl<'a, M: Memory, B: Buffer> ChainWriter<'a, M, B> {
-    /// Writes `buffer` to the first of the `free` descriptors that `head` leads to.
-    #[inline]
-    pub(super) fn write(
-        memory: &'a mut M,
-        slots: &'a [Slot<B>],
-        layout: Layout,
-        head: u16,
-        free: u16,
-        buffer: &B,
-    ) -> Result<Written, AddError> {
-        let (readable, writable) = (buffer.readable(), buffer.writable());
-        let Need {
-            segments,
-            table,
-            count,
-        } = Need::of(
-            readable.len(),
-            writable.len(),
-            layout.size(),
-            free,
-            layout.table(),
-        )?;
+/// Writes `buffer` to the first of the `free` descriptors that `head` leads to.
+#[inline]
+pub(super) fn write<M: Memory, B: Buffer>(
+    memory: &mut M,
+    slots: &[Slot<B>],
+    layout: Layout,
+    head: u16,
+    free: u16,
+    buffer: &B,
+) -> Result<Written<Chain>, AddError> {
+    let (readable, writable) = (buffer.readable(), buffer.writable());
+    let need = Need::of(
+        readable.len(),
+        writable.len(),
+        layout.size(),
+        free,
+        layout.table(),
+    )?;
 
-        let mut writer = Self {
-            memory,
-            slots,
-            head,
-            table,
-            at: if table { 0 } else { head },
-            last: head,
-            left: segments,
-            bytes: 0,
-        };
-        for segment in readable {
-            writer.put(segment, 0)?;
-        }
-        let read = writer.bytes;
-        for segment in writable {
-            writer.put(segment, WRITE)?;
-        }
-        // More were announced.
-        if writer.left != 0 {
-            return Err(AddError::TooManySegments);
-        }
-
-        let limit = writer.bytes.wrapping_sub(read);
-        if table {
-            writer.refer(segments);
-        }
-        Ok(Written {
-            head,
+    let mut writer = ChainWriter {
+        memory,
+        slots,
+        head,
+        table: need.table,
+        at: if need.table { 0 } else { head },
+        last: head,
+    };
+    let limit = need.each(readable, writable, |segment, flags| {
+        writer.put(segment, flags)
+    })?;
+    if need.table {
+        writer.refer(need.segments);
+    }
+    Ok(Written {
+        id: head,
+        count: need.count,
+        limit,
+        place: Chain {
             last: writer.last,
             next: writer.at,
-            count,
-            limit,
-        })
-    }
+        },
+    })
+}
 
+impl<M: Memory, B> ChainWriter<'_, M, B> {
     /// Writes the descriptor of `segment`.
     #[inline]
-    fn put(&mut self, segment: Segment, flags: u16) -> Result<(), AddError> {
-        // Fewer were announced.
-        let Some(left) = self.left.checked_sub(1) else {
-            return Err(AddError::TooManySegments);
-        };
-        if segment.len == 0 {
-            return Err(AddError::EmptySegment);
-        }
-        let Some(bytes) = self.bytes.checked_add(segment.len) else {
-            return Err(AddError::TooLong);
-        };
-
+    fn put(&mut self, segment: Segment, flags: u16) {
         let at = self.at;
         let next = if self.table {
             at.wrapping_add(1)
@@ -129,8 +96,8 @@ impl<'a, M: Memory, B: Buffer> ChainWriter<'a, M, B> {
         let descriptor = Descriptor {
             address: segment.address,
             len: segment.len,
-            flags: flags | if left != 0 { NEXT } else { 0 },
-            next: if left != 0 { next } else { 0 },
+            flags,
+            next: if flags & NEXT != 0 { next } else { 0 },
         };
         if self.table {
             self.memory.set_table_entry(self.head, at, descriptor);
@@ -138,11 +105,8 @@ impl<'a, M: Memory, B: Buffer> ChainWriter<'a, M, B> {
             self.memory.set_descriptor(at, descriptor);
         }
 
-        self.left = left;
-        self.bytes = bytes;
         self.last = at;
         self.at = next;
-        Ok(())
     }
 
     /// Writes the one descriptor that refers to the indirect table of so many segments.

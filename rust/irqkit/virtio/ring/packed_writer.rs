@@ -9,93 +9,28 @@ use super::{
         Need,
         Segment, //
     },
+    cursor::Cursor,
     layout::PackedLayout,
     memory::{
         DESCRIPTOR_SIZE,
         INDIRECT,
-        NEXT,
         WRITE, //
     },
     packed_memory::{
         Body,
-        PackedMemory,
-        AVAIL,
-        USED, //
-    }, //
+        PackedMemory, //
+    },
+    scheme::Written, //
 };
 
-/// A place in a packed ring, and how often it was gone round, modulo 2: section 2.8.1.
-///
-/// # Invariants
-///
-/// `at` is below the size of the ring.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Cursor {
-    pub(super) at: u16,
-    pub(super) wrap: bool,
-}
-
-impl Cursor {
-    /// Where both sides begin.
-    pub(super) const START: Self = Self { at: 0, wrap: true };
-
-    /// Returns the place that is `count` descriptors further, which is at most once around.
-    #[inline]
-    pub(super) fn plus(self, count: u16, layout: PackedLayout) -> Self {
-        // At most 2^15 - 1 and 2^15.
-        let at = self.at.wrapping_add(count);
-
-        match at.checked_sub(layout.size()) {
-            // INVARIANT: Both were at most the size, and one less than that.
-            Some(at) => Self {
-                at,
-                wrap: !self.wrap,
-            },
-            // INVARIANT: It is less than the size.
-            None => Self { at, ..self },
-        }
-    }
-
-    /// Returns it as it is told to the device.
-    #[inline]
-    pub(super) fn position(self) -> u16 {
-        self.at | (u16::from(self.wrap) << 15)
-    }
-
-    /// Returns the flags that make a descriptor here available.
-    #[inline]
-    pub(super) fn available(self) -> u16 {
-        if self.wrap {
-            AVAIL
-        } else {
-            USED
-        }
-    }
-
-    /// Returns the flags of a descriptor here that is used.
-    #[inline]
-    pub(super) fn used(self) -> u16 {
-        if self.wrap {
-            AVAIL | USED
-        } else {
-            0
-        }
-    }
-}
-
-/// A buffer whose descriptors are written; the flags of the first, which make it available, are not.
-pub(super) struct Written {
-    /// The flags of the first descriptor.
+/// What is left to write of a buffer: the flags of the first descriptor, which make it available.
+pub struct First {
     pub(super) flags: u16,
-    /// How many descriptors it takes.
-    pub(super) count: u16,
-    /// How many bytes the device may write.
-    pub(super) limit: u32,
 }
 
 /// Writes buffers to free descriptors, which the device does not look at before the first of them is
 /// available.
-pub(super) struct PackedWriter<'a, M> {
+struct PackedWriter<'a, M> {
     memory: &'a mut M,
     layout: PackedLayout,
     id: u16,
@@ -105,99 +40,58 @@ pub(super) struct PackedWriter<'a, M> {
     entry: Option<u16>,
     /// The flags of the first descriptor.
     flags: u16,
-    /// How many segments are to come.
-    left: u16,
-    bytes: u32,
 }
 
-impl<'a, M: PackedMemory> PackedWriter<'a, M> {
-    /// Writes `buffer`, by the number `id`, to the first of the `free` descriptors, which is at
-    /// `head`.
-    #[inline]
-    pub(super) fn write<B: Buffer>(
-        memory: &'a mut M,
-        layout: PackedLayout,
-        id: u16,
-        head: Cursor,
-        free: u16,
-        buffer: &B,
-    ) -> Result<Written, AddError> {
-        let (readable, writable) = (buffer.readable(), buffer.writable());
-        let Need {
-            segments,
-            table,
-            count,
-        } = Need::of(
-            readable.len(),
-            writable.len(),
-            layout.size(),
-            free,
-            layout.table(),
-        )?;
+/// Writes `buffer`, by the number `id`, to the first of the `free` descriptors, which is at `head`.
+#[inline]
+pub(super) fn write<M: PackedMemory, B: Buffer>(
+    memory: &mut M,
+    layout: PackedLayout,
+    id: u16,
+    head: Cursor,
+    free: u16,
+    buffer: &B,
+) -> Result<Written<First>, AddError> {
+    let (readable, writable) = (buffer.readable(), buffer.writable());
+    let need = Need::of(
+        readable.len(),
+        writable.len(),
+        layout.size(),
+        free,
+        layout.table(),
+    )?;
 
-        let mut writer = Self {
-            memory,
-            layout,
-            id,
-            head,
-            at: head,
-            entry: table.then_some(0),
-            flags: 0,
-            left: segments,
-            bytes: 0,
-        };
-        match writer.put_all(readable, writable) {
-            Ok(limit) => {
-                if table {
-                    writer.refer(segments);
-                }
-                Ok(Written {
-                    flags: writer.flags,
-                    count,
-                    limit,
-                })
-            }
-            Err(why) => {
-                writer.undo();
-                Err(why)
-            }
-        }
+    let mut writer = PackedWriter {
+        memory,
+        layout,
+        id,
+        head,
+        at: head,
+        entry: need.table.then_some(0),
+        flags: 0,
+    };
+    let limit = need
+        .each(readable, writable, |segment, flags| {
+            writer.put(segment, flags)
+        })
+        .inspect_err(|_| writer.undo())?;
+    if need.table {
+        writer.refer(need.segments);
     }
+    Ok(Written {
+        id,
+        count: need.count,
+        limit,
+        place: First {
+            flags: writer.flags,
+        },
+    })
+}
 
-    /// Writes all segments, and returns how many bytes are writable.
-    #[inline]
-    fn put_all(
-        &mut self,
-        readable: impl Iterator<Item = Segment>,
-        writable: impl Iterator<Item = Segment>,
-    ) -> Result<u32, AddError> {
-        for segment in readable {
-            self.put(segment, 0)?;
-        }
-        let read = self.bytes;
-        for segment in writable {
-            self.put(segment, WRITE)?;
-        }
-        // More were announced.
-        if self.left != 0 {
-            return Err(AddError::TooManySegments);
-        }
-        Ok(self.bytes.wrapping_sub(read))
-    }
-
+impl<M: PackedMemory> PackedWriter<'_, M> {
     /// Writes the descriptor of `segment`.
     #[inline]
-    fn put(&mut self, segment: Segment, flags: u16) -> Result<(), AddError> {
-        // Fewer were announced.
-        let Some(left) = self.left.checked_sub(1) else {
-            return Err(AddError::TooManySegments);
-        };
-        if segment.len == 0 {
-            return Err(AddError::EmptySegment);
-        }
-        let Some(bytes) = self.bytes.checked_add(segment.len) else {
-            return Err(AddError::TooLong);
-        };
+    fn put(&mut self, segment: Segment, flags: u16) {
         let body = Body {
             address: segment.address,
             len: segment.len,
@@ -207,14 +101,12 @@ impl<'a, M: PackedMemory> PackedWriter<'a, M> {
         match self.entry {
             Some(entry) => {
                 // The order of a table's entries is their place: no other flag has a meaning.
-                self.memory.set_table_entry(self.id, entry, body, flags);
+                self.memory
+                    .set_table_entry(self.id, entry, body, flags & WRITE);
                 self.entry = Some(entry.wrapping_add(1));
             }
-            None => self.place(body, flags | if left != 0 { NEXT } else { 0 }),
+            None => self.place(body, flags),
         }
-        self.left = left;
-        self.bytes = bytes;
-        Ok(())
     }
 
     /// Writes the next descriptor of the ring, without the flags if it is the first one.

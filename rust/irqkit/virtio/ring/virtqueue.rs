@@ -4,52 +4,11 @@
 
 use super::{
     chain::{
-        AddError,
         Refused,
         Used, //
     },
     poison::Poison, //
 };
-
-/// Whether a queue is in use.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum State {
-    Live,
-    Poisoned(Poison),
-    Stopped,
-}
-
-impl State {
-    #[inline]
-    pub(super) fn is_live(&self) -> bool {
-        matches!(self, Self::Live)
-    }
-
-    /// Returns whether buffers can be added, or why not.
-    #[inline]
-    pub(super) fn accepts(&self) -> Result<(), AddError> {
-        match self {
-            Self::Live => Ok(()),
-            Self::Poisoned(_) => Err(AddError::Poisoned),
-            Self::Stopped => Err(AddError::Stopped),
-        }
-    }
-
-    /// The first wrong thing is what counts.
-    #[cold]
-    pub(super) fn poison(&mut self, poison: Poison) {
-        if self.is_live() {
-            *self = Self::Poisoned(poison);
-        }
-    }
-
-    pub(super) fn poisoned(&self) -> Option<Poison> {
-        match self {
-            Self::Poisoned(poison) => Some(*poison),
-            Self::Live | Self::Stopped => None,
-        }
-    }
-}
 
 /// A virtqueue that holds buffers of type `B`, without notifications.
 ///
