@@ -6,16 +6,18 @@
 #[allow(dead_code)]
 mod device;
 
+mod any_device;
 mod concurrent;
+mod either;
 mod events;
 mod exchange;
 mod hostile;
+mod kind;
 mod layout;
 mod memory;
-mod packed_concurrent;
-mod packed_exchange;
 mod packed_hostile;
 mod packed_memory;
+mod packed_units;
 mod units;
 
 /// Returns how many times to try what is tried `full` times with `LAB_LONG` in the environment: a

@@ -10,74 +10,85 @@
 use std::{thread, time::Duration};
 
 use super::{
-    memory::{pair, Byte},
+    kind::{Kind, Model, Packed, Split},
+    memory::Byte,
     tries,
 };
 use crate::ring::virtqueue::Virtqueue;
 
 /// Each side sleeps when it finds nothing, and is woken by the other's event or never.
-#[test]
-fn nobody_sleeps_for_ever() {
+fn nobody_sleeps_for_ever<K: Kind>(size: u16, table: u16, event_idx: bool, in_order: bool) {
     let rounds = u64::from(tries(300_000, 200));
+    let (mut driver, mut device) = K::pair(size, table, event_idx, in_order);
+    let (kick, kicked) = std::sync::mpsc::channel::<()>();
+    let (interrupt, interrupted) = std::sync::mpsc::channel::<()>();
 
-    for (event_idx, table) in [(true, 0), (false, 0), (true, 4)] {
-        let (mut driver, mut device) = pair(16, table, event_idx);
-        let (kick, kicked) = std::sync::mpsc::channel::<()>();
-        let (interrupt, interrupted) = std::sync::mpsc::channel::<()>();
-
-        let device = thread::spawn(move || {
-            let mut done = 0;
-            while done < rounds {
-                while let Some(chain) = device.pop().expect("the driver keeps to the rules") {
-                    device.push(chain.head.into(), chain.room());
-                    done += 1;
-                    if device.interrupt_needed() {
-                        interrupt.send(()).unwrap();
-                    }
-                }
-                if done < rounds && device.sleep() {
-                    kicked
-                        .recv_timeout(Duration::from_secs(30))
-                        .expect("a notification got lost");
+    let device = thread::spawn(move || {
+        let mut done = 0;
+        while done < rounds {
+            while let Some(taken) = device.pop().expect("the driver keeps to the rules") {
+                device.give_one(&taken, taken.chain.room());
+                done += 1;
+                if device.interrupt_needed() {
+                    interrupt.send(()).unwrap();
                 }
             }
-        });
-
-        let (mut sent, mut back) = (0, 0);
-        while back < rounds {
-            while sent < rounds && driver.free() != 0 {
-                assert!(driver.add(Byte(sent)).is_ok());
-                sent += 1;
-                if sent % 3 == 0 && driver.kick_needed() {
-                    kick.send(()).unwrap();
-                }
-            }
-            if driver.kick_needed() {
-                kick.send(()).unwrap();
-            }
-            driver.disable_cb();
-            loop {
-                while let Some(used) = driver.get_used() {
-                    assert_eq!(used.buffer, Byte(back));
-                    back += 1;
-                }
-                if back % 2 == 0 {
-                    driver.enable_cb()
-                } else {
-                    driver.enable_cb_delayed()
-                };
-                if driver.enable_cb() {
-                    break;
-                }
-            }
-            if back < rounds && (sent == rounds || driver.free() == 0) {
-                interrupted
+            if done < rounds && device.sleep() {
+                kicked
                     .recv_timeout(Duration::from_secs(30))
-                    .expect("an interrupt got lost");
+                    .expect("a notification got lost");
             }
         }
-        device.join().unwrap();
-        assert_eq!(driver.poisoned(), None);
+    });
+
+    let (mut sent, mut back) = (0, 0);
+    while back < rounds {
+        while sent < rounds && driver.free() != 0 {
+            assert!(driver.add(Byte(sent)).is_ok());
+            sent += 1;
+            if sent % 3 == 0 && driver.kick_needed() {
+                kick.send(()).unwrap();
+            }
+        }
+        if driver.kick_needed() {
+            kick.send(()).unwrap();
+        }
+        driver.disable_cb();
+        loop {
+            while let Some(used) = driver.get_used() {
+                assert_eq!(used.buffer, Byte(back));
+                back += 1;
+            }
+            let safe = if back % 2 == 0 {
+                driver.enable_cb()
+            } else {
+                driver.enable_cb_delayed()
+            };
+            if safe {
+                break;
+            }
+        }
+        if back < rounds && (sent == rounds || driver.free() == 0) {
+            interrupted
+                .recv_timeout(Duration::from_secs(30))
+                .expect("an interrupt got lost");
+        }
+    }
+    device.join().unwrap();
+    assert_eq!(driver.poisoned(), None);
+}
+
+#[test]
+fn nobody_sleeps_for_ever_split() {
+    for (event_idx, table) in [(true, 0), (false, 0), (true, 4)] {
+        nobody_sleeps_for_ever::<Split>(16, table, event_idx, false);
+    }
+}
+
+#[test]
+fn nobody_sleeps_for_ever_packed() {
+    for (event_idx, in_order) in [(true, false), (false, false), (true, true)] {
+        nobody_sleeps_for_ever::<Packed>(13, 0, event_idx, in_order);
     }
 }
 

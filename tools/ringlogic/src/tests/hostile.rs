@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Property: whatever a device writes, the driver's books stay right, no buffer comes back twice or
-//! is lost, and what was wrong has a name.
+//! What a device of a split queue may do wrong has a name.
 
-use std::{cell::Cell, collections::HashSet, rc::Rc};
+use std::rc::Rc;
 
-use proptest::{collection::vec, prelude::*};
-
-use super::{
-    device::{DeviceMemory, Fault},
-    memory::{pair, pair_of, Buf, Byte},
-    tries,
-};
-use crate::ring::{chain::Segment, memory::UsedElement, poison::Poison, virtqueue::Virtqueue};
+use super::memory::{pair, pair_of, Buf, Byte};
+use crate::ring::{chain::Segment, poison::Poison, virtqueue::Virtqueue};
 
 fn poison_of(
     size: u16,
@@ -167,143 +160,4 @@ fn a_buffer_out_of_order() {
         })
     );
     assert_eq!(driver.in_flight(), 3);
-}
-
-#[derive(Clone, Debug)]
-enum Act {
-    Add(u8, u8),
-    GetUsed,
-    Kick,
-    Enable,
-    Disable,
-    /// The device writes an element.
-    Element(u16, u32, u32),
-    /// The device writes the used index, relative to what it should be.
-    Index(i8),
-    AnyIndex(u16),
-    Flags(u16),
-    Event(u16),
-    /// It does what it should.
-    Behave,
-}
-
-fn act() -> impl Strategy<Value = Act> {
-    let id = || prop_oneof![8 => 0u32..10, 1 => any::<u32>()];
-    let len = || prop_oneof![4 => 0u32..40, 1 => any::<u32>()];
-    prop_oneof![
-        8 => (0u8..3, 0u8..3).prop_map(|(r, w)| Act::Add(r, w)),
-        8 => Just(Act::GetUsed),
-        2 => Just(Act::Kick),
-        2 => Just(Act::Enable),
-        1 => Just(Act::Disable),
-        2 => (any::<u16>(), id(), len()).prop_map(|(slot, id, len)| Act::Element(slot, id, len)),
-        1 => (-2i8..3).prop_map(Act::Index),
-        1 => prop::bool::weighted(0.1).prop_flat_map(|any_index| {
-            if any_index { any::<u16>().prop_map(Act::AnyIndex).boxed() } else { Just(Act::Behave).boxed() }
-        }),
-        1 => any::<u16>().prop_map(Act::Flags),
-        1 => any::<u16>().prop_map(Act::Event),
-        12 => Just(Act::Behave),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(tries(4000, 4)))]
-
-    #[test]
-    fn nothing_that_a_device_writes_harms(
-        order in 0u32..4,
-        table in 0u16..4,
-        event_idx: bool,
-        in_order: bool,
-        acts in vec(act(), 0..200),
-    ) {
-        let size = 1u16 << order;
-        let alive = Rc::<Cell<usize>>::default();
-        let (mut driver, mut device) = pair_of(size, table, event_idx, in_order);
-        let mut number = 0;
-        let mut out = HashSet::new();
-        let mut behaved = true;
-
-        for act in acts {
-            match act {
-                Act::Add(readable, writable) => {
-                    let segments = |n: u8| {
-                        (0..n).map(|n| Segment { address: n.into(), len: 10 }).collect()
-                    };
-                    number += 1;
-                    let buffer = Buf::new(number, segments(readable), segments(writable), &alive);
-                    if driver.add(buffer).is_ok() {
-                        out.insert(number);
-                    }
-                }
-                Act::GetUsed => {
-                    if let Some(used) = driver.get_used() {
-                        prop_assert!(out.remove(&used.buffer.number), "came back twice");
-                        prop_assert!(used.written <= used.buffer.room());
-                    }
-                }
-                Act::Kick => {
-                    let _ = driver.kick_needed();
-                }
-                Act::Enable => {
-                    // Nobody goes on for ever: at the latest the queue is poisoned.
-                    let mut rounds = 0;
-                    while !driver.enable_cb() {
-                        while let Some(used) = driver.get_used() {
-                            prop_assert!(out.remove(&used.buffer.number), "came back twice");
-                        }
-                        rounds += 1;
-                        prop_assert!(rounds < 3);
-                    }
-                }
-                Act::Disable => driver.disable_cb(),
-                Act::Element(slot, id, len) => {
-                    device.memory.set_used(slot % size, UsedElement { id, len });
-                    behaved = false;
-                }
-                Act::Index(by) => {
-                    // CAST: Modulo 2^16 is what is meant.
-                    device.memory.set_used_index(device.used.wrapping_add(by as u16));
-                    behaved = false;
-                }
-                Act::AnyIndex(index) => {
-                    device.memory.set_used_index(index);
-                    behaved = false;
-                }
-                Act::Flags(flags) => device.memory.set_used_flags(flags),
-                Act::Event(event) => device.memory.set_available_event(event),
-                Act::Behave => match device.pop() {
-                    Ok(Some(chain)) => device.push(chain.head.into(), chain.room()),
-                    Ok(None) => {}
-                    // Buffers that it gave back before it took them are with it again.
-                    Err(fault) => prop_assert!(!behaved && fault == Fault::AvailableIndex),
-                },
-            }
-            // The books are the driver's own.
-            prop_assert_eq!(usize::from(driver.in_flight()), out.len());
-            prop_assert_eq!(alive.get(), out.len());
-            prop_assert!(driver.free() <= size);
-            prop_assert!(!behaved || driver.poisoned().is_none());
-        }
-
-        // All that did not come back is there, once, and the queue works again.
-        driver.stop();
-        let mut from = 0;
-        while let Some((buffer, next)) = driver.take(from) {
-            prop_assert!(out.remove(&buffer.number));
-            from = next;
-        }
-        prop_assert!(out.is_empty());
-        prop_assert!(driver.restart());
-        device.reset();
-        for number in 0..size {
-            let segment = vec![Segment { address: 1, len: 1 }];
-            prop_assert!(driver.add(Buf::new(number.into(), segment, vec![], &alive)).is_ok());
-            let chain = device.pop().unwrap().unwrap();
-            device.push(chain.head.into(), 0);
-            prop_assert_eq!(driver.get_used().unwrap().buffer.number, u64::from(number));
-        }
-        prop_assert_eq!(driver.free(), size);
-    }
 }

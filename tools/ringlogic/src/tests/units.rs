@@ -6,7 +6,7 @@ use std::{cell::Cell, rc::Rc};
 
 use super::memory::{pair, slots, Buf, Byte, Mem};
 use crate::ring::{
-    chain::{AddError, Buffer, Segment},
+    chain::{AddError, Segment},
     layout::Layout,
     poison::Poison,
     split::Split,
@@ -43,28 +43,6 @@ fn a_queue_of_one() {
         assert!(driver.get_used().is_none());
     }
     assert_eq!((driver.free(), driver.in_flight()), (1, 0));
-}
-
-#[test]
-fn the_largest_queue_is_filled_and_emptied() {
-    let (mut driver, mut device) = pair(32768, 0, true);
-
-    for round in 0..4u64 {
-        for number in 0..32768 {
-            assert!(driver.add(Byte(number + round)).is_ok());
-        }
-        assert_eq!(driver.free(), 0);
-        assert_eq!(driver.add(Byte(0)).unwrap_err().why, AddError::Full);
-        while let Some(chain) = device.pop().unwrap() {
-            device.push(chain.head.into(), chain.room());
-        }
-        for number in 0..32768 {
-            assert_eq!(driver.get_used().unwrap().buffer, Byte(number + round));
-        }
-        assert!(driver.get_used().is_none());
-        assert_eq!(driver.free(), 32768);
-    }
-    assert_eq!(driver.poisoned(), None);
 }
 
 /// What a refused buffer leaves behind must not show.
@@ -120,50 +98,6 @@ fn a_refused_buffer_changes_nothing() {
     assert_eq!(first.readable().collect::<Vec<_>>(), read(0));
     assert_eq!(second.readable().collect::<Vec<_>>(), read(1));
     assert_eq!(second.writable().collect::<Vec<_>>(), read(2));
-}
-
-/// The lengths that a buffer announces, and those that it has, may differ: its author's bug.
-#[test]
-fn a_buffer_that_miscounts_is_refused() {
-    struct Liar(usize, usize);
-    struct Segments(usize, usize);
-
-    impl Iterator for Segments {
-        type Item = Segment;
-
-        fn next(&mut self) -> Option<Segment> {
-            self.1 = self.1.checked_sub(1)?;
-            Some(segment(1, 1))
-        }
-
-        fn size_hint(&self) -> (usize, Option<usize>) {
-            (self.0, Some(self.0))
-        }
-    }
-
-    impl ExactSizeIterator for Segments {}
-
-    // SAFETY: There is no memory that a device could reach.
-    unsafe impl Buffer for Liar {
-        fn readable(&self) -> impl ExactSizeIterator<Item = Segment> {
-            Segments(self.0, self.1)
-        }
-
-        fn writable(&self) -> impl ExactSizeIterator<Item = Segment> {
-            Segments(0, 0)
-        }
-    }
-
-    for table in [0, 4] {
-        let (mut driver, mut device) = pair(4, table, true);
-        for (said, has) in [(1, 2), (2, 1), (3, 4), (4, 3), (1, 0), (0, 1), (4, 9)] {
-            assert!(driver.add(Liar(said, has)).is_err(), "{said} {has}");
-        }
-        assert_eq!(driver.free(), 4);
-        assert!(device.pop().unwrap().is_none());
-        assert!(driver.add(Liar(3, 3)).is_ok());
-        assert_eq!(device.pop().unwrap().unwrap().count, 3);
-    }
 }
 
 #[test]
