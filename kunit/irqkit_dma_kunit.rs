@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+// lab-expect-dmesg: WARNING: kernel/dma/debug.c:[0-9]+ at dma_debug_device_change
 // lab-want-dmesg: 1 12288 bytes of DMA memory were kept until after the device was unbound: leaked
 
 //! KUnit suite: memory for DMA, on a real PCI device ([`irqkit::dma`]).

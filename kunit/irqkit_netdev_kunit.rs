@@ -22,10 +22,7 @@ impl kernel::Module for Suite {
 
 #[kunit_tests(irqkit_netdev)]
 mod tests {
-    use core::{
-        mem::forget,
-        ptr, //
-    };
+    use core::ptr;
 
     use kernel::{
         bindings,
@@ -408,12 +405,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_forgotten_ends_with_its_parent() -> Result {
+    fn what_is_kept_ends_with_its_parent() -> Result {
         let rig = Rig::new(c"forgotten", Fate::Keep, Features::NONE)?;
         rig.open()?;
         let device = rig.registration.device().clone();
         let there = rig.with(|_| ()).is_some();
-        forget(rig.registration);
+        let late = rig.registration;
         drop(rig.parent);
         let after = device.with_name(|name| find(name, |_| ())).is_some();
         let carrier = Task::with(|task| {
@@ -421,7 +418,7 @@ mod tests {
             device.set_present(task, true);
             device.carrier()
         })?;
-        drop(device);
+        drop((late, device));
 
         assert!(there);
         assert!(!after);
