@@ -31,8 +31,7 @@ traffic "TCP in" -t 2 -R
 traffic "TCP in both directions at once" -t 2 --bidir
 traffic "UDP out" -t 2 -u -b 50M
 STREAM_IP=$peer_ip6 traffic "UDP in, by IPv6" -t 2 -u -b 50M -R
-# With less under way than iperf3 has patience for when it ends, on a slow kernel.
-traffic "8 streams" -t 3 -P 8 -w 128K
+traffic "8 streams" -t 3 -P 8
 unserve
 BLOB_MIB=16
 blob
