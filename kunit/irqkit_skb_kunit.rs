@@ -74,7 +74,10 @@ mod tests {
             Kind,
             PathSet, //
         },
-        virtio::ring::chain::Buffer, //
+        virtio::{
+            Buffer,
+            Space, //
+        }, //
     };
 
     use crate::support::{
@@ -450,6 +453,43 @@ mod tests {
 
         assert_eq!(own.as_slice(), [None, None]);
         assert_eq!(other.as_slice(), [Some(EINVAL), Some(EINVAL)]);
+        Ok(())
+    }
+
+    /// Memory says whose addresses it has.
+    #[test]
+    fn addresses_are_a_devices_own() -> Result {
+        let mut seen = KVec::new();
+
+        for addressing in [Addressing::Physical, Addressing::Platform] {
+            let rig = Rig::new(c"space")?;
+            let dev = device(&rig._parent);
+            // SAFETY: The device is bound to nobody who does DMA with it meanwhile.
+            unsafe { set_mask(dev) };
+            let (own, other) = (memory(dev, addressing)?, memory(dev, addressing)?);
+            let places = |buffer: &dyn Fn(Space) -> bool| {
+                [own.space(), other.space(), Space::PHYSICAL].map(buffer)
+            };
+
+            let pool = PagePool::new(rig.builder.device(), 0, &own, 64)?;
+            let (frag, chain) = with(&*rig.napi(pool)?, |pool, idle| -> Result<_> {
+                let frag = alloc(pool, idle, 100)?;
+                let frag_is = places(&|space| frag.is_in(space));
+                let mut chain = PoolChain::with_room(1, GFP_KERNEL)?;
+                chain.push(frag).map_err(|_| EIO)?;
+                Ok((frag_is, places(&|space| chain.is_in(space))))
+            })??;
+            let mapped = MappedSkb::new(packet()?, b"header", &Stream::new(&own));
+            let mapped = mapped.map_err(|unmapped| unmapped.why)?;
+            let mapped_is = places(&|space| mapped.is_in(space));
+            drop(mapped);
+            seen.push([frag, chain, mapped_is], GFP_KERNEL)?;
+        }
+
+        assert_eq!(
+            seen.as_slice(),
+            [[[true, true, true]; 3], [[true, false, false]; 3]]
+        );
         Ok(())
     }
 

@@ -48,7 +48,8 @@ mod tests {
         virtio::{
             AddError,
             Config,
-            Order, //
+            Order,
+            Refused, //
         },
     };
 
@@ -150,6 +151,42 @@ mod tests {
 
         assert_eq!(rounds, 24);
         assert_eq!(wrong, 0);
+        Ok(())
+    }
+
+    /// A driver of two devices: what one of them sees at an address need not be what the other does.
+    #[test]
+    fn memory_of_another_device_is_refused() -> Result {
+        let mut outcome = KVec::new();
+
+        for (own, other) in [
+            (Addressing::Platform, Addressing::Platform),
+            (Addressing::Platform, Addressing::Physical),
+            (Addressing::Physical, Addressing::Platform),
+            (Addressing::Physical, Addressing::Physical),
+        ] {
+            let (own, other) = (Bench::new(own)?, Bench::new(other)?);
+            let (mut driver, _) = own.queue(&CONFIG)?;
+            let (mut mixed, foreign) = (own.request(1)?, other.request(2)?);
+            // One part of it is enough.
+            let mut whole = other.request(3)?;
+            core::mem::swap(&mut mixed.parts.1, &mut whole.parts.1);
+
+            let why = |refused: Refused<_>| refused.why;
+            let whys = (
+                driver.add(mixed).map_err(why),
+                driver.add(foreign).map_err(why),
+                driver.in_flight(),
+                driver.add(own.request(4)?).map_err(why),
+            );
+            drop(driver);
+            outcome.push(whys, GFP_KERNEL)?;
+        }
+
+        let refused = (Err(AddError::Foreign), Err(AddError::Foreign), 0, Ok(()));
+        // Physical addresses are the same for everyone.
+        let taken = (Ok(()), Ok(()), 2, Ok(()));
+        assert_eq!(outcome.as_slice(), [refused, refused, refused, taken]);
         Ok(())
     }
 

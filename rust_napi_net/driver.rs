@@ -240,7 +240,7 @@ struct Parts<'a, 'b, K: Kind> {
     work: &'a Work,
     recover: Recover<K>,
     stream: Stream,
-    memory: &'a Pool,
+    memory: &'a Arc<Pool>,
 }
 
 impl<K: Kind> Parts<'_, '_, K> {

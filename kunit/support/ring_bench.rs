@@ -37,6 +37,7 @@ use irqkit::{
         OutBuffer,
         Port,
         Segment,
+        Space,
         SplitQueue, //
     },
 };
@@ -123,6 +124,10 @@ unsafe impl Buffer for Request {
 
     fn writable(&self) -> impl ExactSizeIterator<Item = Segment> {
         self.parts.writable()
+    }
+
+    fn is_in(&self, space: Space) -> bool {
+        self.parts.is_in(space)
     }
 }
 

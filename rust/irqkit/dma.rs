@@ -42,6 +42,8 @@ use kernel::{
     }, //
 };
 
+use crate::virtio::ring::chain::Space;
+
 pub mod stream;
 
 /// What a region is aligned to, at least, in memory and as the device sees it.
@@ -125,6 +127,16 @@ impl Pool {
     /// Returns the device.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// Returns the address space that the addresses of its memory are ones in, as long as the pool is there.
+    /// Any context.
+    #[inline]
+    pub fn space(&self) -> Space {
+        match self.addressing {
+            Addressing::Platform => Space::of(self),
+            Addressing::Physical => Space::PHYSICAL,
+        }
     }
 
     /// Returns whether this is still the pool of its device: that is bound as it was. It may end meanwhile.
@@ -231,6 +243,12 @@ impl Region {
     #[inline]
     pub fn address(&self) -> u64 {
         self.address
+    }
+
+    /// Returns the address space that [`Region::address`] is one in.
+    #[inline]
+    pub(crate) fn space(&self) -> Space {
+        self.pool.space()
     }
 
     /// Returns where it is. Using the pointer is up to who does it.

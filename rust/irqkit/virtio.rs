@@ -74,6 +74,7 @@ pub use ring::{
         Refused,
         Segment,
         Segments,
+        Space,
         Used, //
     },
     layout::notification_data,

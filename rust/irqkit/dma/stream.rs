@@ -19,6 +19,7 @@ use super::{
     Addressing,
     Pool, //
 };
+use crate::virtio::ring::chain::Space;
 
 /// What may map memory for a device while it is bound.
 ///
@@ -63,6 +64,12 @@ impl Stream {
 pub(crate) struct Mapper(Arc<Pool>);
 
 impl Mapper {
+    /// Returns the address space that it maps to.
+    #[inline]
+    pub(crate) fn space(&self) -> Space {
+        self.0.space()
+    }
+
     /// Calls `f`, which takes back what was mapped, with the device. If that is no longer bound, nothing
     /// can be taken back.
     #[inline]

@@ -16,7 +16,8 @@ use super::{
 };
 use crate::virtio::ring::chain::{
     Buffer,
-    Segment, //
+    Segment,
+    Space, //
 };
 
 /// Pieces of a pool's memory that a device writes one after the other, for packets that are longer
@@ -102,5 +103,10 @@ unsafe impl Buffer for PoolChain {
     #[inline]
     fn writable(&self) -> impl ExactSizeIterator<Item = Segment> {
         self.frags.iter().rev().map(PoolFrag::segment)
+    }
+
+    #[inline]
+    fn is_in(&self, space: Space) -> bool {
+        self.frags.iter().all(|frag| frag.is_in(space))
     }
 }

@@ -26,7 +26,8 @@ use super::{
 };
 use crate::virtio::ring::chain::{
     Buffer,
-    Segment, //
+    Segment,
+    Space, //
 };
 
 /// Memory of a [`PagePool`] that a device may write to.
@@ -163,6 +164,11 @@ unsafe impl Buffer for PoolFrag {
     #[inline]
     fn writable(&self) -> impl ExactSizeIterator<Item = Segment> {
         Some(self.segment()).into_iter()
+    }
+
+    #[inline]
+    fn is_in(&self, space: Space) -> bool {
+        self.shared().space() == space
     }
 }
 

@@ -21,7 +21,8 @@ use crate::{
     },
     virtio::ring::chain::{
         Buffer,
-        Segment, //
+        Segment,
+        Space, //
     }, //
 };
 
@@ -228,5 +229,13 @@ unsafe impl Buffer for MappedSkb {
     #[inline]
     fn writable(&self) -> impl ExactSizeIterator<Item = Segment> {
         None.into_iter()
+    }
+
+    #[inline]
+    fn is_in(&self, space: Space) -> bool {
+        match &self.mapper {
+            Some(mapper) => mapper.space() == space,
+            None => space == Space::PHYSICAL,
+        }
     }
 }

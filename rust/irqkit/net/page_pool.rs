@@ -42,21 +42,25 @@ use super::{
     },
     shape::Shape, //
 };
-use crate::dma::{
-    Addressing,
-    Pool, //
+use crate::{
+    dma::{
+        Addressing,
+        Pool, //
+    },
+    virtio::ring::chain::Space, //
 };
 
 /// What the pool and its fragments have in common.
 ///
 /// # Invariants
 ///
-/// - `pool` is a page pool, which maps what it gives if `mapped`. It is valid as long as `open` is set and
+/// - `pool` is a page pool, which maps what it gives if `mapped`, for the device of `memory`. It is valid as long as `open` is set and
 ///   seen so by an RCU reader, and as long as there are fragments.
 /// - It is destroyed once: by whoever takes this out of the device's list, holding its lock.
 pub(super) struct Shared {
     pub(super) pool: NonNull<bindings::page_pool>,
     mapped: bool,
+    memory: Arc<Pool>,
     /// The parent of the device is still bound.
     open: Atomic<bool>,
     /// How many fragments were dropped.
@@ -70,6 +74,12 @@ unsafe impl Send for Shared {}
 unsafe impl Sync for Shared {}
 
 impl Shared {
+    /// Returns the address space in which the device sees the memory.
+    #[inline]
+    pub(super) fn space(&self) -> Space {
+        self.memory.space()
+    }
+
     /// Calls `f` with the pool if what it gives is mapped.
     #[inline]
     pub(super) fn if_mapped(&self, f: impl FnOnce(*mut bindings::page_pool)) {
@@ -131,7 +141,7 @@ impl PagePool {
     ///
     /// `EINVAL` if there is no such queue, or `memory` is not that of the parent of `device`; `ENODEV` after
     /// the device ended, or if `memory` is of an earlier binding; `ENOMEM`.
-    pub fn new(device: &Arc<Device>, queue: u16, memory: &Pool, size: u32) -> Result<Self> {
+    pub fn new(device: &Arc<Device>, queue: u16, memory: &Arc<Pool>, size: u32) -> Result<Self> {
         if device.rx_stats(queue).is_none() || !core::ptr::eq(device.parent(), memory.device()) {
             return Err(EINVAL);
         }
@@ -161,6 +171,7 @@ impl PagePool {
                 // SAFETY: It is not an error, and so not null.
                 pool: unsafe { NonNull::new_unchecked(pool) },
                 mapped,
+                memory: memory.clone(),
                 open: Atomic::new(true),
                 dropped: Atomic::new(0),
             })

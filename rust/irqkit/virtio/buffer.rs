@@ -9,7 +9,8 @@ use kernel::prelude::*;
 
 use super::ring::chain::{
     Buffer,
-    Segment, //
+    Segment,
+    Space, //
 };
 use crate::dma::Region;
 
@@ -171,6 +172,11 @@ unsafe impl Buffer for InBuffer {
             len: self.len,
         }))
     }
+
+    #[inline]
+    fn is_in(&self, space: Space) -> bool {
+        self.region.space() == space
+    }
 }
 
 // SAFETY: As above.
@@ -187,6 +193,11 @@ unsafe impl Buffer for OutBuffer {
     fn writable(&self) -> impl ExactSizeIterator<Item = Segment> {
         segments(None)
     }
+
+    #[inline]
+    fn is_in(&self, space: Space) -> bool {
+        self.region.space() == space
+    }
 }
 
 // SAFETY: Each names its own memory, which is that of both for as long as they are together.
@@ -201,5 +212,10 @@ unsafe impl Buffer for (OutBuffer, InBuffer) {
     #[inline]
     fn writable(&self) -> impl ExactSizeIterator<Item = Segment> {
         self.1.writable()
+    }
+
+    #[inline]
+    fn is_in(&self, space: Space) -> bool {
+        self.0.is_in(space) && self.1.is_in(space)
     }
 }

@@ -16,9 +16,8 @@ use core::{
 };
 
 use kernel::{
-    device::Device,
     prelude::*,
-    sync::aref::ARef, //
+    sync::Arc, //
 };
 
 use super::{
@@ -28,12 +27,14 @@ use super::{
             AddError,
             Buffer,
             Refused,
+            Space,
             Used, //
         },
         poison::Poison,
         virtqueue::Virtqueue, //
     }, //
 };
+use crate::dma::Pool;
 
 /// The features of virtqueues that every queue can make use of. A driver asks for them, beside those
 /// of its device.
@@ -119,6 +120,7 @@ pub struct Addresses {
 ///
 /// What is in `ring`, its shared memory and its buffers, is dropped, or handed out other than by
 /// what the device says, only after `port` said that the device was stopped.
+/// `space` is the address space of the device, and each buffer in `ring` is in it.
 pub struct Queue<B, P, R>
 where
     B: Buffer + Send + 'static,
@@ -130,8 +132,9 @@ where
     /// Whether the log knows that it is poisoned.
     reported: bool,
     addresses: Addresses,
+    space: Space,
     port: P,
-    device: ARef<Device>,
+    pool: Arc<Pool>,
     _buffers: PhantomData<B>,
 }
 
@@ -145,18 +148,20 @@ where
     pub(super) fn of(
         ring: R,
         addresses: Addresses,
-        device: &Device,
+        pool: &Arc<Pool>,
         config: &Config,
         port: P,
     ) -> Self {
-        // INVARIANT: Nobody has it but we.
+        // INVARIANT: Nobody has it but we; and it is empty. The pool is kept, and so is what stands for
+        // its address space.
         Self {
             ring: ManuallyDrop::new(ring),
             index: config.index,
             reported: false,
             addresses,
+            space: pool.space(),
             port,
-            device: device.into(),
+            pool: pool.clone(),
             _buffers: PhantomData,
         }
     }
@@ -199,6 +204,12 @@ where
     /// stopped.
     #[inline]
     pub fn add(&mut self, buffer: B) -> Result<(), Refused<B>> {
+        if !buffer.is_in(self.space) {
+            return Err(Refused {
+                buffer,
+                why: AddError::Foreign,
+            });
+        }
         self.ring.add(buffer)
     }
 
@@ -339,7 +350,7 @@ where
     fn report(&mut self, poison: Poison) {
         self.reported = true;
         dev_err!(
-            self.device,
+            self.pool.device(),
             "virtqueue {}: {}: out of use\n",
             self.index,
             poison
@@ -359,7 +370,7 @@ where
             unsafe { ManuallyDrop::drop(&mut self.ring) };
         } else {
             dev_err!(
-                self.device,
+                self.pool.device(),
                 "virtqueue {}: the device could not be stopped: memory leaked\n",
                 self.index
             );
@@ -420,7 +431,8 @@ impl From<AddError> for Error {
             AddError::Empty
             | AddError::EmptySegment
             | AddError::TooManySegments
-            | AddError::TooLong => EINVAL,
+            | AddError::TooLong
+            | AddError::Foreign => EINVAL,
             AddError::Poisoned => EIO,
             AddError::Stopped => ESHUTDOWN,
         }

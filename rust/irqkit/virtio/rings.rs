@@ -126,7 +126,7 @@ impl Rings for SplitRings {
         Ok(Queue::of(
             ring.ok_or(EINVAL)?,
             addresses,
-            pool.device(),
+            pool,
             config,
             port,
         ))
@@ -157,7 +157,7 @@ impl Rings for PackedRings {
         Ok(Queue::of(
             ring.ok_or(EINVAL)?,
             addresses,
-            pool.device(),
+            pool,
             config,
             port,
         ))

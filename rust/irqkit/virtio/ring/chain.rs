@@ -18,6 +18,24 @@ pub struct Segment {
     pub len: u32,
 }
 
+/// An address space: two segments with the same address are the same memory if they are in the same one.
+///
+/// That of a device behind an IOMMU is its own: what was mapped for another is nowhere in it, or, worse,
+/// somewhere.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Space(usize);
+
+impl Space {
+    /// Memory as it is: that of all devices which are not behind an IOMMU.
+    pub const PHYSICAL: Self = Self(0);
+
+    /// Returns the address space that `owner` stands for, as long as that is neither moved nor dropped.
+    #[inline]
+    pub fn of<T>(owner: &T) -> Self {
+        Self(core::ptr::from_ref(owner).addr())
+    }
+}
+
 /// A buffer: segments that the device reads, followed by segments that it writes.
 ///
 /// A virtqueue takes it whole and gives it back when the device is done with it.
@@ -30,7 +48,8 @@ pub struct Segment {
 /// - the device may read the memory that the segments name, and may write it where they are
 ///   writable, at any time: it is mapped for that, nobody else's, and no Rust reference to it
 ///   exists;
-/// - both functions name the same segments.
+/// - both functions name the same segments;
+/// - their addresses are ones in each space that [`Buffer::is_in`] returns true for.
 ///
 /// The queue sees to the rest: it neither drops the value nor hands it out before the device is done
 /// with it, or was stopped.
@@ -40,6 +59,9 @@ pub unsafe trait Buffer {
 
     /// Returns the segments that the device writes.
     fn writable(&self) -> impl ExactSizeIterator<Item = Segment>;
+
+    /// Returns whether its addresses are ones in `space`.
+    fn is_in(&self, space: Space) -> bool;
 }
 
 /// What a buffer needs of a queue.
@@ -161,6 +183,8 @@ pub enum AddError {
     TooManySegments,
     /// It has more than `u32::MAX` bytes.
     TooLong,
+    /// It is memory that another device sees.
+    Foreign,
     /// The device broke the rules ([`poison`](super::poison)), and the queue is out of use.
     Poisoned,
     /// The queue was stopped.
@@ -176,6 +200,7 @@ impl AddError {
             Self::EmptySegment => "a buffer with an empty segment",
             Self::TooManySegments => "a buffer with too many segments",
             Self::TooLong => "a buffer of more than 4 GiB",
+            Self::Foreign => "a buffer that is mapped for another device",
             Self::Poisoned => "the queue is poisoned",
             Self::Stopped => "the queue is stopped",
         }

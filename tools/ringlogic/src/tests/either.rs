@@ -7,7 +7,7 @@ use super::{
     memory::Byte,
 };
 use crate::ring::{
-    chain::{AddError, Buffer, Segment},
+    chain::{AddError, Buffer, Segment, Space},
     virtqueue::Virtqueue,
 };
 
@@ -79,6 +79,10 @@ unsafe impl Buffer for Liar {
 
     fn writable(&self) -> impl ExactSizeIterator<Item = Segment> {
         Segments(Self { says: 0, has: 0 })
+    }
+
+    fn is_in(&self, space: Space) -> bool {
+        space == Space::PHYSICAL
     }
 }
 

@@ -17,7 +17,7 @@ use std::{
 
 use super::device::{Device, DeviceMemory};
 use crate::ring::{
-    chain::{Buffer, Segment},
+    chain::{Buffer, Segment, Space},
     layout::Layout,
     memory::{Descriptor, Memory, UsedElement},
     slot::Slot,
@@ -279,6 +279,10 @@ unsafe impl Buffer for Buf {
     fn writable(&self) -> impl ExactSizeIterator<Item = Segment> {
         self.writable.iter().copied()
     }
+
+    fn is_in(&self, space: Space) -> bool {
+        space == Space::PHYSICAL
+    }
 }
 
 /// A buffer for tests that need no more than a number: one byte, readable if it is even.
@@ -293,6 +297,10 @@ unsafe impl Buffer for Byte {
 
     fn writable(&self) -> impl ExactSizeIterator<Item = Segment> {
         self.segment(self.0 % 2 != 0)
+    }
+
+    fn is_in(&self, space: Space) -> bool {
+        space == Space::PHYSICAL
     }
 }
 
