@@ -18,7 +18,7 @@ export MIRROR KDIR LAB_KERNEL LAB_QEMU_ARGS LAB_CPUS LAB_MEM LAB_TIMEOUT CMD T L
 help:
 	@echo 'make demo           real interrupts through every path, reconciled with /proc'
 	@echo 'make test           the tests; T=NAME runs those whose name contains NAME, LONG=1 all of'
-	@echo '                    them, with hundreds of rounds where others have tens'
+	@echo '                    them, with hundreds of rounds where others have a few'
 	@echo 'make test-debug     those for the kernel on the debug kernel (KASAN, lockdep, kmemleak, ...)'
 	@echo "make lab            a root shell in the guest; CMD='...' runs a command there instead"
 	@echo 'make check          rustfmt, clippy, checkpatch, shellcheck, the audit of unsafe'

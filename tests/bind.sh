@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: scripts/bind
 # lab-devices: rng
 # lab-kernels: debian
 # lab-timeout: 120

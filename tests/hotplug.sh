@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # lab-devices: edu2-intx+edu-msi
 # lab-timeout: 240
+# lab-kmemleak: what is left of a device or a module that went
 #
 # CPUs go and come while interrupts arrive: none is lost, and what a CPU counted stays counted when
 # it is gone.

@@ -1,7 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: the sample
 # lab-devices: net-tap
 # lab-timeout: 200
+# lab-kmemleak: what is left of a device or a module that went
 #
 # The smallest network driver, samples/rust_net_minimal.rs: it carries what a network card carries.
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: each mode of the driver
 # lab-devices: net-tap
 # lab-timeout: 600
 #
@@ -105,15 +106,29 @@ console=$!
 listens() { in_peer ss -Hlun "sport = :6666" | grep -q .; }
 wait_for 10 listens || bail "nobody listens"
 stopped() { ask qstats "$nic" | awk -v what="$1" '$1 == "tx" && $3 == what { n += $4 } END { print n + 0 }'; }
-modprobe netconsole "netconsole=6665@$our_ip4/$nic,6666@$peer_ip4/$(in_peer cat "/sys/class/net/$peer_nic/address")" || bail "no netconsole"
-on_exit modprobe -r netconsole
+# A kernel may have it built in, so it is not told by parameters of a module.
+modprobe netconsole || bail "no netconsole"
+mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config || bail "no configfs"
+target=/sys/kernel/config/netconsole/net_modes
+mkdir $target || bail "no netconsole"
+end_console() {
+	[ ! -e $target ] || { echo 0 >$target/enabled && rmdir $target; }
+}
+on_exit end_console
+echo "$nic" >$target/dev_name
+echo $our_ip4 >$target/local_ip
+echo $peer_ip4 >$target/remote_ip
+in_peer cat "/sys/class/net/$peer_nic/address" >$target/remote_mac
+echo 1 >$target/enabled || bail "netconsole does not begin"
 for ((i = 0; i < 200; i++)); do echo "<1>net_modes: line $i of 200" >/dev/kmsg; done
-logged() { [ "$(grep -aoE 'line [0-9]+ of 200' /run/netconsole | sort -u | wc -l)" -eq 200 ]; }
-check "200 lines of the kernel's log have come by netpoll" wait_for 30 logged
+logged() { grep -aoE 'line [0-9]+ of 200' /run/netconsole | sort -u | wc -l; }
+all_logged() { [ "$(logged)" -eq 200 ]; }
+wait_for 30 all_logged || :
+assert_eq "200 lines of the kernel's log have come by netpoll" 200 "$(logged)"
 assert_ge "it has polled with a budget of 0" 1 "$(grep -c "device $nic work 0 budget 0" $tracing/trace)"
 assert_ge "as the queue was full" 1 "$(stopped stop)"
 assert_eq "and was woken as often" "$(stopped stop)" "$(stopped wake)"
-modprobe -r netconsole
+end_console
 kill $console
 echo 0 >$tracing/events/napi/napi_poll/enable
 check "it answers after that" reachable

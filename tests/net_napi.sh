@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: the settings of each instance
 # lab-devices: net-tap
 # lab-may-skip: this kernel has no BTF
 # lab-timeout: 120

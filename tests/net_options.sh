@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: each option of the device
 # lab-devices: net-tap
 # lab-timeout: 900
 #

@@ -4,13 +4,16 @@
 # lab-cpus: 4
 # lab-timeout: 400
 #
-# rust_napi_net with 1, 2 and 4 pairs of queues, and with more of them than CPUs: each pair has its vectors on a
-# CPU of its own, sends what that CPU sends, and carries traffic; they poll at the same time; interrupts go
-# where they are told to; CPUs come and go under load. What the queues count is what the device counts.
+# rust_napi_net with 4 pairs of queues, and in a long run with 1, with 2, and with more of them than CPUs: each
+# pair has its vectors on a CPU of its own, sends what that CPU sends, and carries traffic; they poll at the same
+# time; interrupts go where they are told to; CPUs come and go under load. What the queues count is what the
+# device counts.
 
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/lib/net.sh"
-plan 55
+counts="4"
+[ -z "${LAB_LONG:-}" ] || counts="1 2 4 8"
+plan $((19 + 9 * $(wc -w <<<"$counts")))
 
 on_exit give "$net0"
 cpus=/sys/devices/system/cpu
@@ -99,15 +102,15 @@ set_up queue_pairs=1
 in_peer socat TCP-LISTEN:7007,fork,reuseaddr,backlog=64 PIPE &
 on_exit kill $!
 # 8 pairs are more than the device has.
-for asked in 1 2 4 8; do
-	load queue_pairs=$asked
+for asked in $counts; do
+	load queue_pairs="$asked"
 	link $net0 || bail "no link"
 	pairs=$((asked > 4 ? 4 : asked))
 	assert_eq "$asked pairs asked for: $pairs" "$pairs" "$(field $net0 nic pairs)"
 	assert_eq "$asked: a vector for each queue" per_queue "$(field $net0 nic vectors)"
 	assert_eq "$asked: $((2 * pairs)) of queues, and one for changes of the device" $((2 * pairs + 1)) "$(grep -c "virtio-$net0-" /proc/interrupts)"
 	check "$asked: the pairs are on their CPUs" spread $pairs
-	check "$asked: every CPU gets back what it has sent" echo_kib 512
+	check "$asked: every CPU gets back what it has sent" echo_kib "$(fewer 512 128)"
 	assert_eq "$asked: every queue of every pair was used" "" "$(idle_queues $pairs)"
 	settle $net0
 	check "$asked: the counters agree" wait_for 10 agree || differences
@@ -122,7 +125,7 @@ echo mono >$tracing/trace_clock
 echo 8192 >$tracing/buffer_size_kb
 echo 1 >$tracing/events/irqkit/path_run/enable
 echo 1 >"$debugfs/$net0/reset"
-check "traffic on four CPUs" echo_kib 1024
+check "traffic on four CPUs" echo_kib "$(fewer 1024 256)"
 echo 0 >$tracing/events/irqkit/path_run/enable
 together() {
 	python3 - $tracing/trace <<'END'
@@ -155,13 +158,21 @@ for cpu in 3 2; do
 	# The move takes effect with an interrupt that arrives after it.
 	echo_kib 64
 	settle $net0
-	echo 1 >"$debugfs/$net0/reset"
-	before=$(irq_count "$irq" $cpu)
+	for _ in 1 2 3 4 5; do
+		echo 1 >"$debugfs/$net0/reset"
+		before=$(irq_count "$irq" $cpu)
+		[ "$(counter $net0 hardirq/rx1.runs)" -ne 0 ] || break
+	done
 	echo_kib 64 || bail "no traffic"
 	settle $net0
-	runs=$(counter $net0 hardirq/rx1.runs)
+	# Another frame may come while they are read, one after the other.
+	for _ in 1 2 3 4 5; do
+		runs=$(counter $net0 hardirq/rx1.runs)
+		taken="$(on_cpu hardirq/rx1.runs $cpu) $(($(irq_count "$irq" $cpu) - before))"
+		[ "$(counter $net0 hardirq/rx1.runs)" -ne "$runs" ] || break
+	done
 	assert_ge "rx1 has interrupted" 1 "$runs"
-	assert_eq "CPU $cpu has taken all of them" "$runs $runs" "$(on_cpu hardirq/rx1.runs $cpu) $(($(irq_count "$irq" $cpu) - before))"
+	assert_eq "CPU $cpu has taken all of them" "$runs $runs" "$taken"
 	assert_ge "and polled" 1 "$(on_cpu napi/rx1.runs $cpu)"
 done
 

@@ -1,9 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: memory that is short
 # lab-devices: net-tap
 # lab-append: swiotlb=1024,1,force
 # lab-expect-dmesg: swiotlb buffer is full
 # lab-timeout: 120
+# lab-kmemleak: what is left of frames that got nowhere
 #
 # Buffers when memory is short: all that the card may reach is 2 MiB of bounce buffers, and a socket that nobody
 # reads keeps what comes in, until the device has no buffer left. No frame comes then by which it could be noticed

@@ -1,7 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: over and over under iperf3
 # lab-devices: net-tap
 # lab-timeout: 900
+# lab-kmemleak: what is left of a device or a module that went
 #
 # Bound, unbound, loaded and unloaded, over and over, while iperf3 runs: nothing is left of it, no page, no skb,
 # no memory, no interrupt. 200 times in a long run.
@@ -96,5 +98,5 @@ check "no memory is lost" wait_for 120 enough
 diag "memory available: $memory, then $(kb MemAvailable) KiB"
 assert_eq "no interrupt is left" "" "$(grep -F "virtio-$net0" /proc/interrupts)"
 assert_eq "the kernel has nothing to say of pages or maps that are left" "" \
-	"$(dmesg | grep -iE 'page_pool_release_retry|DMA-API|leaked|still in flight')"
+	"$(dmesg | grep -iE 'page_pool_release_retry|DMA-API: .*:|leaked|still in flight')"
 check "loaded again" modprobe $driver

@@ -1,8 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: it waits for timeouts
 # lab-devices: net
 # lab-timeout: 300
 # lab-expect-dmesg: NETDEV WATCHDOG|transmit queue .* timed out
+# lab-kmemleak: what is left of frames that got nowhere
 #
 # A transmit queue from which nothing comes back: a hub without another port keeps what it is sent. The
 # queue is reset, by itself if the device can do that, and works when there is somebody to send to.

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # lab-devices: net-tap
 # lab-timeout: 300
+# lab-kmemleak: what is left of a device or a module that went
 #
 # A card that goes under load: unbound, its driver removed, pulled out. Nothing hangs, nothing is left,
 # and it works when it comes back.

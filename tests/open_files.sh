@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # lab-devices: edu2-intx+edu-msi
 # lab-timeout: 60
+# lab-kmemleak: what is left when the device went first
 #
 # Files of debugfs that are kept open while their device goes and the driver is unloaded: that waits
 # for no one, they fail from then on, and closing them touches nothing that is gone.

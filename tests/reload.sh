@@ -3,6 +3,7 @@
 # lab-devices: edu2-intx+edu-msi
 # lab-may-skip: this kernel has no kmemleak
 # lab-timeout: 300
+# lab-kmemleak: what is left of a device or a module that went
 #
 # insmod and rmmod, two hundred times in a long run, with interrupts in between: nothing may be left of any
 # of them. On the debug kernel kmemleak looks for what was lost; elsewhere memory may not grow.
@@ -11,7 +12,7 @@
 . "$(dirname "$0")/lib/edu.sh"
 plan 7
 
-rounds=$(fewer 200)
+rounds=$(fewer 200 5)
 expedite
 kmemleak=/sys/kernel/debug/kmemleak
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # lab-devices: edu2-intx+edu-msi
 # lab-timeout: 180
+# lab-kmemleak: what is left of a device or a module that went
 #
 # Unbind, hot-unplug and rmmod while interrupts, all their deferrals, a storm, DMA and readers are
 # under way. Whoever waits for the device is told; nothing runs late; nothing stays behind. What

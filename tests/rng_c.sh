@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: side by side with the kernel's driver; `make demo` shows it
 # lab-devices: rng2
 # lab-timeout: 300
 #

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: a machine with an IOMMU
 # lab-devices: rng-iommu
 # lab-append: intel_iommu=on iommu.passthrough=0
 # lab-kernels: debian debug

@@ -1,7 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: each parameter
 # lab-devices: rngs
 # lab-timeout: 300
+# lab-kmemleak: what is left of what was refused
 #
 # The parameters of rust_workqueue that virtio-rng has a use for.
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # lab-devices: rngs
 # lab-timeout: 600
+# lab-kmemleak: what is left of a device or a module that went
 #
 # Loading and unloading, 200 times in a long run, with a device that is being read.
 
@@ -14,7 +15,7 @@ take "$rng0" || bail "the device is not taken"
 on_exit give "$rng0"
 unload
 
-rounds=$(fewer 200)
+rounds=$(fewer 200 5)
 expedite
 failed=0
 module=/lib/modules/$(uname -r)/updates/$driver.ko

@@ -1,7 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: unplugged under load, as edu and the card are
 # lab-devices: rngs
 # lab-timeout: 180
+# lab-kmemleak: what is left of a device or a module that went
 #
 # A virtio-rng device that goes while it is being read: unbound, bound again and pulled out. Readers
 # get an error, those who wait as well, and nothing hangs.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: the tools that trace
 # lab-devices: edu2-intx+edu-msi
 # lab-may-skip: this kernel has no BTF
 # lab-may-skip: this guest has no perf for its kernel

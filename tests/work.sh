@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # lab-devices: edu2-intx+edu-msi
 # lab-timeout: 240
+# lab-kmemleak: what is left of DMA both ways
 #
 # The device's real work, whose end it tells by an interrupt: factorials and DMA, under INTx and
 # under MSI, whatever way interrupts are handed on.

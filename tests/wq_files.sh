@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # lab-timeout: 300
+# lab-kmemleak: what is left of what was refused
 #
 # The files of rust_workqueue: what they take, what they refuse, and what they do.
 

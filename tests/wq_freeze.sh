@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: the machine tries to sleep
 # lab-timeout: 120
 # lab-expect-dmesg: PM: failed to suspend async
 #

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: each kind of queue against the tracepoints of the kernel
 # lab-timeout: 240
 #
 # The table of all kinds, and the counters against the kernel's own tracepoints: equal, not nearly.

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # lab-timeout: 300
+# lab-kmemleak: what is left of a device or a module that went
 #
 # Loading and unloading, 200 times in a long run, with work of every kind under way; and with files open.
 
@@ -8,7 +9,7 @@
 . "$(dirname "$0")/lib/wq.sh"
 plan 8
 
-rounds=$(fewer 200)
+rounds=$(fewer 200 5)
 expedite
 queues=(percpu unbound freezable mem_reclaim highpri cpu_intensive power_efficient sysfs max_active ordered
 	bh bh_highpri system_percpu system_highpri system_long system_dfl system_dfl_long system_freezable

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: the tracing scripts
 # lab-timeout: 180
 # lab-may-skip: this kernel has no BTF
 #

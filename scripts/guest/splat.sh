@@ -26,10 +26,12 @@ find_splats() {
 		$0 ~ ENVIRON["SPLAT"] && ++found <= 40 { print "@log " $0 }'
 }
 
+looks_for_leaks() { [ -w "$kmemleak" ] && ! grep -qw kmemleak=off /proc/cmdline; }
+
 # What has leaked before is not the tests'. The kernel's own scans every ten minutes only take their
 # time away.
 forget_leaks() {
-	[ -w "$kmemleak" ] || return 0
+	looks_for_leaks || return 0
 	echo scan=off >"$kmemleak"
 	echo clear >"$kmemleak"
 }
@@ -39,7 +41,7 @@ forget_leaks() {
 # believed. That takes a while, so it is done once, after all files of a boot.
 find_leaks() {
 	local start=${EPOCHREALTIME/./}
-	[ -w "$kmemleak" ] || return 0
+	looks_for_leaks || return 0
 	sleep 6
 	echo scan >"$kmemleak"
 	echo scan >"$kmemleak"

@@ -17,7 +17,7 @@ read_results() {
 			start=$EPOCHREALTIME
 			log=$logs/${name//\//-}.log
 			: >"$log"
-			begin "$name" "$([ "$kind" = kunit ] || header "${line#@begin }" may-skip)"
+			begin "$name" "$([ "$kind" = kunit ] || header "${line#@begin }" may-skip | paste -sd '|')"
 			continue
 			;;
 		"@log "*) extra "kernel log: ${line#@log }" ;;
@@ -55,9 +55,9 @@ feed_of() { [ "$1" = kunit ] || feed "$2"; }
 
 # Boots a guest and has it run the files, again after one that took the guest down with it.
 run_files() {
-	local kind=$1 needs=$2 runner=$3 devices cpus threads append status err file reason limit accel=${LAB_ACCEL:-}
+	local kind=$1 needs=$2 runner=$3 devices cpus threads append more status err file reason limit accel=${LAB_ACCEL:-}
 	shift 3
-	IFS='|' read -r devices cpus threads append <<<"$needs"
+	IFS='|' read -r devices cpus threads append more <<<"$needs"
 	# What patches code that runs on another CPU at that moment is beyond QEMU's threads.
 	if [ "$threads" = single ] && [ -z "$accel" ] && ! can_kvm; then accel=tcg,thread=single; fi
 	while [ $# -gt 0 ]; do
@@ -70,7 +70,7 @@ run_files() {
 		for file in "$@"; do limit=$((limit + $(LAB_KERNEL=$run_kernel limit_of "$file"))); done
 		exec 6< <(
 			LAB_KERNEL=$run_kernel LAB_DEVICES=$devices LAB_CPUS=$cpus LAB_ACCEL=$accel \
-				LAB_APPEND="${LAB_APPEND:-} $append" LAB_PASS="${LAB_PASS:-} LAB_LONG" LAB_CONSOLE=$logs/boot-$boot.console LAB_TIMEOUT=$limit \
+				LAB_APPEND="${LAB_APPEND:-} $append $more" LAB_PASS="${LAB_PASS:-} LAB_LONG" LAB_CONSOLE=$logs/boot-$boot.console LAB_TIMEOUT=$limit \
 				"$TOP/scripts/lab" "$runner $*" 2>"$err" </dev/null
 			echo "$?" >"$logs/boot-$boot.status"
 		)
@@ -111,6 +111,8 @@ needs_of() {
 	for what in devices cpus threads append; do
 		printf '%s|' "$(header "$1" "$what" | head -n 1)"
 	done
+	# It makes programs start half as fast. Where it is of use, the file says so; in a long run it is on.
+	[ "$LAB_KERNEL" != debug ] || [ -n "${LAB_LONG:-}$(header "$1" kmemleak)" ] || printf 'kmemleak=off'
 }
 
 # A file that has nothing to show on this kernel.

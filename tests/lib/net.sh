@@ -73,7 +73,7 @@ traffic() {
 		ok "$name"
 		diag "$name: $rate Mbit/s"
 	else
-		not_ok "$name" "$rate"
+		not_ok "$name" "$rate" "the server:" "$(tail -n 4 /run/iperf3.log)"
 	fi
 }
 
