@@ -9,7 +9,7 @@
 
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/lib/net.sh"
-plan 59
+plan 60
 
 on_exit give "$net0"
 BLOB_MIB=8
@@ -101,6 +101,7 @@ tracing=/sys/kernel/tracing/instances/net_modes
 mkdir $tracing || bail "no tracing"
 on_exit rmdir $tracing
 echo 1 >$tracing/events/napi/napi_poll/enable
+echo 1 >$tracing/events/workqueue/workqueue_execute_start/enable
 in_peer socat -u -b 2048 UDP-RECV:6666,rcvbuf=1000000 STDOUT >/run/netconsole &
 console=$!
 listens() { in_peer ss -Hlun "sport = :6666" | grep -q .; }
@@ -126,11 +127,13 @@ all_logged() { [ "$(logged)" -eq 200 ]; }
 wait_for 30 all_logged || :
 assert_eq "200 lines of the kernel's log have come by netpoll" 200 "$(logged)"
 assert_ge "it has polled with a budget of 0" 1 "$(grep -c "device $nic work 0 budget 0" $tracing/trace)"
+# What netpoll can't send at once it leaves to a work item.
+assert_le "and made room: hardly a line had to wait" 30 "$(grep -c "function queue_process" $tracing/trace)"
 assert_ge "as the queue was full" 1 "$(stopped stop)"
 assert_eq "and was woken as often" "$(stopped stop)" "$(stopped wake)"
 end_console
 kill $console
-echo 0 >$tracing/events/napi/napi_poll/enable
+echo 0 >$tracing/events/enable
 check "it answers after that" reachable
 sound $net0
 
