@@ -93,7 +93,8 @@ impl PoolChain {
     }
 }
 
-// SAFETY: Each segment is one that a piece names, of which this is the owner.
+// SAFETY: Each segment is one that a piece names, of which this is the owner, and all of them have to be
+// in a space.
 unsafe impl Buffer for PoolChain {
     #[inline]
     fn readable(&self) -> impl ExactSizeIterator<Item = Segment> {

@@ -154,7 +154,7 @@ impl Drop for PoolFrag {
 
 // SAFETY: The segment is memory that the value owns, which stays where it is, is mapped for the device
 // until the pool is destroyed, which is not before the value was dropped, and to which no references
-// exist.
+// exist. The pool knows the address space.
 unsafe impl Buffer for PoolFrag {
     #[inline]
     fn readable(&self) -> impl ExactSizeIterator<Item = Segment> {

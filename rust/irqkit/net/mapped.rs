@@ -219,7 +219,8 @@ impl Drop for MappedSkb {
 }
 
 // SAFETY: The segments are memory of the packet, which the value owns and nobody writes to, which stays
-// where it is, and is mapped for the device, if it has to be, until the value is dropped.
+// where it is, and is mapped for the device, if it has to be, until the value is dropped: by `mapper`,
+// which knows the address space, or its addresses are physical ones.
 unsafe impl Buffer for MappedSkb {
     #[inline]
     fn readable(&self) -> impl ExactSizeIterator<Item = Segment> {

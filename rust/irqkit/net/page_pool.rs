@@ -54,12 +54,12 @@ use crate::{
 ///
 /// # Invariants
 ///
-/// - `pool` is a page pool, which maps what it gives if `mapped`, for the device of `memory`. It is valid as long as `open` is set and
-///   seen so by an RCU reader, and as long as there are fragments.
+/// - `pool` is a page pool. What it gives the device of `memory` can address: it is mapped for that, if it
+///   has to be. It is valid as long as `open` is set and seen so by an RCU reader, and as long as there
+///   are fragments.
 /// - It is destroyed once: by whoever takes this out of the device's list, holding its lock.
 pub(super) struct Shared {
     pub(super) pool: NonNull<bindings::page_pool>,
-    mapped: bool,
     memory: Arc<Pool>,
     /// The parent of the device is still bound.
     open: Atomic<bool>,
@@ -83,7 +83,7 @@ impl Shared {
     /// Calls `f` with the pool if what it gives is mapped.
     #[inline]
     pub(super) fn if_mapped(&self, f: impl FnOnce(*mut bindings::page_pool)) {
-        if self.mapped {
+        if self.memory.addressing() == Addressing::Platform {
             self.if_open(f);
         }
     }
@@ -170,7 +170,6 @@ impl PagePool {
             .write(Shared {
                 // SAFETY: It is not an error, and so not null.
                 pool: unsafe { NonNull::new_unchecked(pool) },
-                mapped,
                 memory: memory.clone(),
                 open: Atomic::new(true),
                 dropped: Atomic::new(0),

@@ -158,7 +158,8 @@ fn segments(one: Option<Segment>) -> impl ExactSizeIterator<Item = Segment> {
 }
 
 // SAFETY: The segment is memory that the region owns, which stays where it is, is mapped for the
-// device until the region is dropped, and to which no references exist.
+// device until the region is dropped, and to which no references exist. The region knows in which
+// address space it is.
 unsafe impl Buffer for InBuffer {
     #[inline]
     fn readable(&self) -> impl ExactSizeIterator<Item = Segment> {
@@ -200,7 +201,8 @@ unsafe impl Buffer for OutBuffer {
     }
 }
 
-// SAFETY: Each names its own memory, which is that of both for as long as they are together.
+// SAFETY: Each names its own memory, which is that of both for as long as they are together; and both
+// have to be in a space.
 //
 /// A request and the room for its answer.
 unsafe impl Buffer for (OutBuffer, InBuffer) {

@@ -118,9 +118,10 @@ pub struct Addresses {
 ///
 /// # Invariants
 ///
-/// What is in `ring`, its shared memory and its buffers, is dropped, or handed out other than by
-/// what the device says, only after `port` said that the device was stopped.
-/// `space` is the address space of the device, and each buffer in `ring` is in it.
+/// - What is in `ring`, its shared memory and its buffers, is dropped, or handed out other than by
+///   what the device says, only after `port` said that the device was stopped.
+/// - `space` is the address space of the device, which `pool` stands for, and each buffer in `ring` is in
+///   it.
 pub struct Queue<B, P, R>
 where
     B: Buffer + Send + 'static,
@@ -210,6 +211,7 @@ where
                 why: AddError::Foreign,
             });
         }
+        // INVARIANT: It is in the device's address space.
         self.ring.add(buffer)
     }
 
