@@ -70,6 +70,7 @@ mod tests {
             work,
             Body, //
         },
+        spin_until,
         two_cpus,
         until, //
     };
@@ -94,18 +95,24 @@ mod tests {
         let gate = closed_gate()?;
         let door = gate.clone();
         let [answer, runs] = [shared()?, shared()?];
-        let own = answer.clone();
-        let running = work(&queue, move |this, _| {
-            door.pass_spinning();
-            let refused = this.schedule(Stamp::NONE) == Request::Refused;
-            own.store(1 + u64::from(refused), Relaxed);
-        })?;
         let [one, two] = [runs.clone(), runs.clone()];
         let pending = work(&queue, move |_, _| {
             one.fetch_add(1, Relaxed);
         })?;
-        let delayed = work(&queue, move |_, _| {
-            two.fetch_add(1, Relaxed);
+        let delayed = Arc::new(
+            work(&queue, move |_, _| {
+                two.fetch_add(1, Relaxed);
+            })?,
+            GFP_KERNEL,
+        )?;
+        let own = (answer.clone(), delayed.clone());
+        // The last made is the first that is closed, so it is once another one is.
+        let running = work(&queue, move |this, _| {
+            let (answer, delayed) = &own;
+            door.pass_spinning();
+            spin_until(|| !delayed.is_pending());
+            let refused = this.schedule(Stamp::NONE) == Request::Refused;
+            answer.store(1 + u64::from(refused), Relaxed);
         })?;
 
         running.schedule_on(there, Stamp::NONE)?;
