@@ -295,7 +295,8 @@ mod tests {
             })
         })??;
         let idle = !w.is_pending();
-        let runs = runs.load(Relaxed);
+        // As it was with the first run; a second one may be refused as well, when the item is dropped.
+        let (runs, refused) = (runs.load(Relaxed), refused.load(Relaxed));
         // Afterwards it takes requests again.
         let after = w.schedule(Stamp::NONE);
         drop(w);
@@ -307,7 +308,7 @@ mod tests {
         assert!(was_pending == Ok(true));
         assert!(left && idle);
         assert_eq!(runs, 1);
-        assert_eq!(refused.load(Relaxed), 1);
+        assert_eq!(refused, 1);
         assert_eq!(after, Request::New);
         assert!(balanced(account));
         assert!(account[3] >= 2);
