@@ -94,7 +94,7 @@ reachable() {
 }
 
 serve() {
-	in_peer iperf3 --server --daemon --pidfile /run/iperf3.pid --logfile /run/iperf3.log || return
+	in_peer iperf3 --server --daemon --pidfile /run/iperf3.pid --logfile /run/iperf3.log "$@" || return
 	local i
 	for ((i = 0; i < 100; i++)); do
 		! in_peer ss -Hltn "sport = :5201" | grep -q . || return 0
