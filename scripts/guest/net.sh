@@ -10,7 +10,7 @@
 #   in_peer CMD...         runs a command there
 #   link DEVICE [MTU]      gives a card its addresses and takes it up; sets `nic`, its name
 #   reachable [IP]         whether the peer answers, by either version of IP; waits for it
-#   serve                  has the peer serve iperf3, and ends that
+#   serve [OPTION...]      has the peer serve iperf3, and ends that
 #   unserve
 #   stream [OPTION]...     runs iperf3 against the peer; prints Mbit/s received; fails if any stream does
 #   blob                   makes what `checksum` sends; random, of BLOB_MIB (64)
