@@ -17,9 +17,9 @@ expedite
 on_exit give "$net0"
 set_up
 reachable || bail "the peer does not answer"
-# A server waits two minutes for a client that died, and takes no other one meanwhile.
-serve_on() { serve --rcv-timeout 5000; }
-serve_on || bail "no iperf3"
+# A server takes no other client while it waits for one that died.
+SERVE_TIMEOUT=5000
+serve || bail "no iperf3"
 on_exit unserve
 
 # A connection that outlives the card goes on within a second or so when it is back; iperf3 may give up when it
@@ -70,7 +70,7 @@ wait_for 30 no_orphans || bail "pages are left before it begins"
 before=$(skbs)
 memory=$(kb MemAvailable)
 
-if ! modprobe $driver || ! link $net0 || ! reachable || ! serve_on; then bail "not loaded"; fi
+if ! modprobe $driver || ! link $net0 || ! reachable || ! serve; then bail "not loaded"; fi
 begin
 start=$EPOCHREALTIME
 for ((i = 0; i < rounds; i++)); do
