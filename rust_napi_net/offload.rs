@@ -2,7 +2,12 @@
 
 //! Between what the device says of a frame's checksum and segments, and what the stack does.
 
-use irqkit::net;
+use kernel::error::Result;
+
+use irqkit::net::{
+    self,
+    SkBuff, //
+};
 
 use crate::logic::header::{
     Checksum,
@@ -10,7 +15,8 @@ use crate::logic::header::{
     Kind,
     Partial,
     Raw,
-    Received, //
+    Received,
+    LEN, //
 };
 
 /// What the stack is told of a frame that came in.
@@ -37,9 +43,13 @@ pub(crate) fn of_received(said: Received) -> net::Offload {
     }
 }
 
-/// The header of a frame that goes out, of which the stack asks so much.
-#[inline]
-pub(crate) fn header_of(offload: net::Offload) -> Raw {
+/// The header of a frame that goes out.
+///
+/// # Errors
+///
+/// Those of [`SkBuff::offload`].
+pub(crate) fn header_of(skb: &SkBuff) -> Result<[u8; LEN]> {
+    let offload = skb.offload()?;
     let checksum = offload.checksum.map(|checksum| Partial {
         start: checksum.start,
         offset: checksum.offset,
@@ -54,5 +64,5 @@ pub(crate) fn header_of(offload: net::Offload) -> Raw {
         size: gso.size,
     });
 
-    Raw::transmit(checksum, gso, offload.gso.map_or(0, |gso| gso.hdr_len))
+    Ok(Raw::transmit(checksum, gso, offload.gso.map_or(0, |gso| gso.hdr_len)).to_bytes())
 }

@@ -32,10 +32,13 @@ use crate::{
         Kicks, //
     },
     kind::Kind,
-    logic::sweep::{
-        sweep,
-        End,
-        Ring, //
+    logic::{
+        header::PLAIN,
+        sweep::{
+            sweep,
+            End,
+            Ring, //
+        }, //
     },
     offload,
     recover::Recover, //
@@ -100,11 +103,25 @@ impl<K: Kind> Transmitter<K> {
     /// Gives a frame to the device, which is not told yet.
     #[inline]
     fn add(&mut self, skb: SkBuff) -> Sent {
-        let Ok(offload) = skb.offload() else {
-            return Sent::Dropped;
-        };
-        let header = offload::header_of(offload).to_bytes();
-        let Ok(mapped) = MappedSkb::new(skb, &header, &self.stream) else {
+        match skb.is_plain() {
+            true => self.add_with(skb, &PLAIN),
+            false => self.add_with_offload(skb),
+        }
+    }
+
+    /// The same, for a frame of which the stack asks something: apart, so that both ways are short.
+    #[inline(never)]
+    fn add_with_offload(&mut self, skb: SkBuff) -> Sent {
+        match offload::header_of(&skb) {
+            Ok(header) => self.add_with(skb, &header),
+            Err(_) => Sent::Dropped,
+        }
+    }
+
+    /// Gives a frame with its header to the device.
+    #[inline(always)]
+    fn add_with(&mut self, skb: SkBuff, header: &[u8]) -> Sent {
+        let Ok(mapped) = MappedSkb::new(skb, header, &self.stream) else {
             return Sent::Dropped;
         };
         let len = mapped.len();

@@ -27,10 +27,21 @@ void irqkit_helper_skb_give_back(struct sk_buff *skb, struct net_device *dev)
 	skb->dev = dev;
 }
 
-/* Makes room in front of the data that is nobody else's; 0 or an errno. */
-int irqkit_helper_skb_cow_head(struct sk_buff *skb, unsigned int room)
+/*
+ * Makes room in front of the data that is nobody else's: so much, and so much more
+ * for each fragment. How many fragments there are, which are all there is beside the
+ * linear part, and memory that the CPU reaches; or an errno. One call, for each frame
+ * that is sent takes it.
+ */
+int irqkit_helper_skb_make_room(struct sk_buff *skb, unsigned int room, unsigned int each)
 {
-	return skb_cow_head(skb, room);
+	unsigned int frags = skb_shinfo(skb)->nr_frags;
+	int error;
+
+	if (skb_has_frag_list(skb) || !skb_frags_readable(skb) || frags > MAX_SKB_FRAGS)
+		return -EINVAL;
+	error = skb_cow_head(skb, room + each * frags);
+	return error ? error : frags;
 }
 
 /* The last buffer of a packet: the packet itself, or the end of its list. */
@@ -159,12 +170,6 @@ unsigned int irqkit_helper_skb_frag(const struct sk_buff *skb, unsigned int i, p
 unsigned int irqkit_helper_skb_frags(const struct sk_buff *skb)
 {
 	return skb_shinfo(skb)->nr_frags;
-}
-
-/* Whether the fragments are all there is, and are memory that the CPU reaches. */
-bool irqkit_helper_skb_is_flat(const struct sk_buff *skb)
-{
-	return !skb_has_frag_list(skb) && skb_frags_readable(skb);
 }
 
 struct sk_buff *irqkit_helper_alloc_skb_plain(unsigned int size, bool may_sleep)

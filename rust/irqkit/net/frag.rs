@@ -26,6 +26,7 @@ use super::{
 };
 use crate::virtio::ring::chain::{
     Buffer,
+    Only,
     Segment,
     Space, //
 };
@@ -164,6 +165,11 @@ unsafe impl Buffer for PoolFrag {
     #[inline]
     fn writable(&self) -> impl ExactSizeIterator<Item = Segment> {
         Some(self.segment()).into_iter()
+    }
+
+    #[inline]
+    fn only(&self) -> Option<Only> {
+        Some(Only::Writable(self.segment()))
     }
 
     #[inline]

@@ -21,6 +21,7 @@ use crate::{
     },
     virtio::ring::chain::{
         Buffer,
+        Only,
         Segment,
         Space, //
     }, //
@@ -47,7 +48,7 @@ pub struct Unmapped {
 /// - The `header` bytes in front of the packet are its own, and nobody writes to them.
 /// - The packet consists of its linear part and `frags` fragments.
 /// - If `mapper` is there, it has mapped all of that, and the addresses are where
-///   [`MappedSkb::addresses`] says, in memory in front of the header that is the packet's own as well.
+///   [`addresses`] says, in memory in front of the header that is the packet's own as well.
 pub struct MappedSkb {
     skb: ManuallyDrop<SkBuff>,
     header: u16,
@@ -55,9 +56,32 @@ pub struct MappedSkb {
     mapper: Option<Mapper>,
 }
 
+/// The size of an address, and the most that it takes to align the first one.
+const ADDRESS: u32 = size_of::<u64>() as u32;
+
 /// How many bytes the addresses of `frags` fragments and a linear part take.
 const fn table(frags: usize) -> usize {
     (frags + 1) * size_of::<u64>()
+}
+
+/// Returns where the addresses of a packet are: aligned, in front of the header.
+#[inline]
+fn addresses(skb: &SkBuff, header: u16, frags: u16) -> *mut u64 {
+    // SAFETY: The packet is valid.
+    let data = unsafe { (*skb.as_raw()).data };
+    let end = data.wrapping_sub(header.into());
+    let aligned = end.wrapping_sub(end as usize % size_of::<u64>());
+
+    aligned.wrapping_sub(table(frags.into())).cast::<u64>()
+}
+
+/// Maps what [`MappedSkb::prepare`] has prepared: apart, so that the way without is short.
+#[inline(never)]
+fn map_for(skb: &SkBuff, header: u16, frags: u16, stream: &Stream) -> Result<Mapper> {
+    let to = addresses(skb, header, frags);
+
+    // SAFETY: The packet is ours, and there is room for the addresses.
+    stream.map(|dev| unsafe { to_result(raw::skb_map(dev, skb.as_raw(), header.into(), to)) })
 }
 
 impl MappedSkb {
@@ -90,21 +114,14 @@ impl MappedSkb {
     #[inline]
     fn prepare(skb: &SkBuff, header: &[u8], stream: &Stream) -> Result<(u16, u16)> {
         let len = u16::try_from(header.len()).map_err(|_| EMSGSIZE)?;
-        // SAFETY: The packet is valid.
-        if !unsafe { raw::skb_is_flat(skb.as_raw()) } {
-            return Err(EINVAL);
-        }
-        let frags = skb.frags() as usize;
-        if frags > MAX_FRAGS {
-            return Err(EINVAL);
-        }
-
-        let room = match stream.maps() {
-            true => u32::from(len) + (table(frags) + size_of::<u64>()) as u32,
-            false => u32::from(len),
+        let (fixed, each) = match stream.maps() {
+            // The alignment, and the linear part's.
+            true => (u32::from(len) + 2 * ADDRESS, ADDRESS),
+            false => (u32::from(len), 0),
         };
         // SAFETY: The packet is ours.
-        to_result(unsafe { raw::skb_cow_head(skb.as_raw(), room) })?;
+        let frags = unsafe { raw::skb_make_room(skb.as_raw(), fixed, each) };
+        to_result(frags)?;
         // SAFETY: There are now so many bytes in front of it, and more, that are nobody else's.
         unsafe {
             let data = (*skb.as_raw()).data;
@@ -115,45 +132,24 @@ impl MappedSkb {
         Ok((len, frags as u16))
     }
 
-    /// Maps what was prepared.
+    /// Maps what was prepared, if it has to be.
     #[inline]
     fn map(skb: SkBuff, header: u16, frags: u16, stream: &Stream) -> Result<Self, Unmapped> {
-        // INVARIANT: `prepare` has seen to the first ones. As to the last one, there is none yet.
-        let mut this = Self {
+        let mapper = match stream.maps() {
+            true => match map_for(&skb, header, frags, stream) {
+                Ok(mapper) => Some(mapper),
+                Err(why) => return Err(Unmapped { skb, why }),
+            },
+            false => None,
+        };
+
+        // INVARIANT: `prepare` has seen to the first ones. The mapper has just mapped it, if there is one.
+        Ok(Self {
             skb: ManuallyDrop::new(skb),
             header,
             frags,
-            mapper: None,
-        };
-        if stream.maps() {
-            let to = this.addresses();
-            // SAFETY: The packet is ours, as `prepare` left it, and there is room for the addresses.
-            let mapped = stream.map(|dev| unsafe {
-                to_result(raw::skb_map(dev, this.skb.as_raw(), header.into(), to))
-            });
-            match mapped {
-                // INVARIANT: It has just mapped it.
-                Ok(mapper) => this.mapper = Some(mapper),
-                Err(why) => {
-                    return Err(Unmapped {
-                        skb: this.into_skb(),
-                        why,
-                    });
-                }
-            }
-        }
-        Ok(this)
-    }
-
-    /// Returns where the addresses are: aligned, in front of the header.
-    #[inline]
-    fn addresses(&self) -> *mut u64 {
-        // SAFETY: The packet is valid.
-        let data = unsafe { (*self.skb.as_raw()).data };
-        let end = data.wrapping_sub(self.header.into());
-        let aligned = end.wrapping_sub(end as usize % size_of::<u64>());
-
-        aligned.wrapping_sub(table(self.frags.into())).cast::<u64>()
+            mapper,
+        })
     }
 
     /// Returns the length of the packet, without the header.
@@ -176,37 +172,65 @@ impl MappedSkb {
     #[inline]
     fn unmap(&mut self) {
         if let Some(mapper) = self.mapper.take() {
-            // SAFETY: By the type invariants it was mapped so, by that mapper, and the packet has not
-            // changed.
-            mapper.unmap(|dev| unsafe {
-                raw::skb_unmap(dev, self.skb.as_raw(), self.header.into(), self.addresses());
-            });
+            self.unmap_by(mapper);
         }
     }
 
-    /// Returns a segment: the linear part behind the header, or a fragment.
+    /// Apart, so that the way without is short.
+    #[inline(never)]
+    fn unmap_by(&self, mapper: Mapper) {
+        let addresses = addresses(&self.skb, self.header, self.frags);
+
+        // SAFETY: By the type invariants it was mapped so, by that mapper, and the packet has not
+        // changed.
+        mapper.unmap(|dev| unsafe {
+            raw::skb_unmap(dev, self.skb.as_raw(), self.header.into(), addresses);
+        });
+    }
+
+    /// Returns the linear part, behind the header.
+    #[inline]
+    fn linear(&self) -> Segment {
+        // SAFETY: The packet is valid; what is in front of it is in the direct mapping as well.
+        let physical = unsafe {
+            let data = (*self.skb.as_raw()).data.wrapping_sub(self.header.into());
+            raw::virt_to_phys(data.cast())
+        };
+
+        Segment {
+            address: self.mapped(0).unwrap_or(physical),
+            len: self.skb.headlen().wrapping_add(self.header.into()),
+        }
+    }
+
+    /// Returns a segment: the linear part, or a fragment.
     #[inline]
     fn segment(&self, index: usize) -> Segment {
-        let mut address = 0;
-        let len = match index.checked_sub(1) {
-            None => {
-                // SAFETY: The packet is valid; what is in front of it is in the direct mapping as well.
-                unsafe {
-                    let data = (*self.skb.as_raw()).data.wrapping_sub(self.header.into());
-                    address = raw::virt_to_phys(data.cast());
-                }
-                self.skb.headlen() + u32::from(self.header)
-            }
-            // CAST: Not more than `MAX_FRAGS`.
-            //
-            // SAFETY: The packet is valid.
-            Some(frag) => unsafe { raw::skb_frag(self.skb.as_raw(), frag as u32, &mut address) },
+        let Some(frag) = index.checked_sub(1) else {
+            return self.linear();
         };
-        if self.mapper.is_some() {
-            // SAFETY: By the type invariants there are as many addresses as segments.
-            address = unsafe { self.addresses().wrapping_add(index).read() };
+        let mut physical = 0;
+        // CAST: Not more than `MAX_FRAGS`.
+        //
+        // SAFETY: The packet is valid.
+        let len = unsafe { raw::skb_frag(self.skb.as_raw(), frag as u32, &mut physical) };
+
+        Segment {
+            address: self.mapped(index).unwrap_or(physical),
+            len,
         }
-        Segment { address, len }
+    }
+
+    /// Returns the address that segment `index`, which there is, was mapped to.
+    #[inline]
+    fn mapped(&self, index: usize) -> Option<u64> {
+        self.mapper.as_ref()?;
+        // SAFETY: By the type invariants there are as many addresses as segments.
+        Some(unsafe {
+            addresses(&self.skb, self.header, self.frags)
+                .wrapping_add(index)
+                .read()
+        })
     }
 }
 
@@ -230,6 +254,11 @@ unsafe impl Buffer for MappedSkb {
     #[inline]
     fn writable(&self) -> impl ExactSizeIterator<Item = Segment> {
         None.into_iter()
+    }
+
+    #[inline]
+    fn only(&self) -> Option<Only> {
+        (self.frags == 0).then(|| Only::Readable(self.linear()))
     }
 
     #[inline]

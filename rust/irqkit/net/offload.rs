@@ -121,6 +121,12 @@ impl SkBuff {
         to_result(unsafe { raw::skb_set_offload(self.as_raw(), &all) })
     }
 
+    /// Returns whether the stack asks nothing of the device for a packet that is to be sent.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        !self.is_partial() && !self.is_gso()
+    }
+
     /// Returns what the stack asks of the device for a packet that is to be sent.
     ///
     /// Stands for `virtio_net_hdr_from_skb()`.
@@ -130,7 +136,7 @@ impl SkBuff {
     /// `EINVAL` if it is to be cut in a way that has no name here, and which the device did not offer.
     #[inline]
     pub fn offload(&self) -> Result<Offload> {
-        if !self.is_gso() && !self.is_partial() {
+        if self.is_plain() {
             return Ok(Offload::default());
         }
 

@@ -9,6 +9,7 @@ use kernel::prelude::*;
 
 use super::ring::chain::{
     Buffer,
+    Only,
     Segment,
     Space, //
 };
@@ -175,6 +176,14 @@ unsafe impl Buffer for InBuffer {
     }
 
     #[inline]
+    fn only(&self) -> Option<Only> {
+        Some(Only::Writable(Segment {
+            address: self.region.address(),
+            len: self.len,
+        }))
+    }
+
+    #[inline]
     fn is_in(&self, space: Space) -> bool {
         self.region.space() == space
     }
@@ -193,6 +202,14 @@ unsafe impl Buffer for OutBuffer {
     #[inline]
     fn writable(&self) -> impl ExactSizeIterator<Item = Segment> {
         segments(None)
+    }
+
+    #[inline]
+    fn only(&self) -> Option<Only> {
+        Some(Only::Readable(Segment {
+            address: self.region.address(),
+            len: self.len,
+        }))
     }
 
     #[inline]

@@ -36,7 +36,6 @@ use crate::dma::{
 
 /// A [`Descriptor`] as it lies in memory, in little-endian order.
 #[repr(C)]
-#[derive(Clone, Copy)]
 struct RawDescriptor {
     address: u64,
     len: u32,
@@ -45,18 +44,6 @@ struct RawDescriptor {
 }
 
 const _: () = assert!(size_of::<RawDescriptor>() == 16 && dma::ALIGNMENT % ALIGNMENT == 0);
-
-impl From<Descriptor> for RawDescriptor {
-    #[inline]
-    fn from(descriptor: Descriptor) -> Self {
-        Self {
-            address: descriptor.address.to_le(),
-            len: descriptor.len.to_le(),
-            flags: descriptor.flags.to_le(),
-            next: descriptor.next.to_le(),
-        }
-    }
-}
 
 /// All that the hot path looks at, in one place: a cache line has room for it.
 ///
@@ -184,6 +171,23 @@ impl Shared {
 const FLAGS: usize = 0;
 const INDEX: usize = 2;
 
+/// Writes a descriptor.
+///
+/// # Safety
+///
+/// `entry` points to one, which nobody else writes.
+#[inline]
+unsafe fn write_descriptor(entry: *mut RawDescriptor, descriptor: Descriptor) {
+    // SAFETY: By the safety requirements. That the device may be reading is what volatile accesses
+    // are for.
+    unsafe {
+        (&raw mut (*entry).address).write_volatile(descriptor.address.to_le());
+        (&raw mut (*entry).len).write_volatile(descriptor.len.to_le());
+        (&raw mut (*entry).flags).write_volatile(descriptor.flags.to_le());
+        (&raw mut (*entry).next).write_volatile(descriptor.next.to_le());
+    }
+}
+
 impl Memory for Shared {
     #[inline]
     fn set_descriptor(&mut self, index: u16, descriptor: Descriptor) {
@@ -191,7 +195,7 @@ impl Memory for Shared {
 
         // SAFETY: By the type invariant there is a descriptor for each index up to `mask`. Nobody
         // else writes it, and the device reads no descriptor that is not available to it.
-        unsafe { entry.write_volatile(descriptor.into()) };
+        unsafe { write_descriptor(entry, descriptor) };
     }
 
     #[inline]
@@ -204,7 +208,7 @@ impl Memory for Shared {
 
         // SAFETY: By the type invariant there are `entries` descriptors for each index up to `mask`,
         // and more than none here. The rest as above.
-        unsafe { entry.write_volatile(descriptor.into()) };
+        unsafe { write_descriptor(entry, descriptor) };
     }
 
     #[inline]

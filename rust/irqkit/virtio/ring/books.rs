@@ -24,13 +24,13 @@ impl State {
         matches!(self, Self::Live)
     }
 
-    /// Returns whether buffers can be added, or why not.
+    /// Returns why buffers can't be added, if they can't.
     #[inline]
-    pub(super) fn accepts(&self) -> Result<(), AddError> {
+    pub(super) fn refusal(&self) -> Option<AddError> {
         match self {
-            Self::Live => Ok(()),
-            Self::Poisoned(_) => Err(AddError::Poisoned),
-            Self::Stopped => Err(AddError::Stopped),
+            Self::Live => None,
+            Self::Poisoned(_) => Some(AddError::Poisoned),
+            Self::Stopped => Some(AddError::Stopped),
         }
     }
 

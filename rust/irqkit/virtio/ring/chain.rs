@@ -42,13 +42,13 @@ impl Space {
 ///
 /// # Safety
 ///
-/// From the call of [`Buffer::readable`] and [`Buffer::writable`] on, and as long as the value is
+/// From the call of [`Buffer::readable`], [`Buffer::writable`] or [`Buffer::only`] on, and as long as the value is
 /// neither dropped nor reachable for anyone else, even if it is moved:
 ///
 /// - the device may read the memory that the segments name, and may write it where they are
 ///   writable, at any time: it is mapped for that, nobody else's, and no Rust reference to it
 ///   exists;
-/// - both functions name the same segments;
+/// - the functions name the same segments each time;
 /// - their addresses are ones in each space that [`Buffer::is_in`] returns true for.
 ///
 /// The queue sees to the rest: it neither drops the value nor hands it out before the device is done
@@ -60,8 +60,44 @@ pub unsafe trait Buffer {
     /// Returns the segments that the device writes.
     fn writable(&self) -> impl ExactSizeIterator<Item = Segment>;
 
+    /// Returns the only segment, if there is but one and it is cheap to tell: most buffers are added that
+    /// way. It is the one that [`Buffer::readable`] or [`Buffer::writable`] names.
+    #[inline]
+    fn only(&self) -> Option<Only> {
+        None
+    }
+
     /// Returns whether its addresses are ones in `space`.
     fn is_in(&self, space: Space) -> bool;
+}
+
+/// The only segment of a buffer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Only {
+    /// The device reads it.
+    Readable(Segment),
+    /// The device writes it.
+    Writable(Segment),
+}
+
+impl Only {
+    /// Returns the segment, the flags of its descriptor, and how many bytes the device may write, if the
+    /// buffer may be added to a queue with `free` descriptors. It takes one of them, and never a table.
+    #[inline]
+    pub(super) fn check(self, free: u16) -> Result<(Segment, u16, u32), AddError> {
+        let (segment, flags, limit) = match self {
+            Self::Readable(segment) => (segment, 0, 0),
+            Self::Writable(segment) => (segment, WRITE, segment.len),
+        };
+
+        if free == 0 {
+            return Err(AddError::Full);
+        }
+        if segment.len == 0 {
+            return Err(AddError::EmptySegment);
+        }
+        Ok((segment, flags, limit))
+    }
 }
 
 /// What a buffer needs of a queue.

@@ -40,8 +40,43 @@ struct ChainWriter<'a, M, B> {
 }
 
 /// Writes `buffer` to the first of the `free` descriptors that `head` leads to.
-#[inline]
+#[inline(always)]
 pub(super) fn write<M: Memory, B: Buffer>(
+    memory: &mut M,
+    slots: &[Slot<B>],
+    layout: Layout,
+    head: u16,
+    free: u16,
+    buffer: &B,
+) -> Result<Written<Chain>, AddError> {
+    let Some(only) = buffer.only() else {
+        return write_chain(memory, slots, layout, head, free, buffer);
+    };
+
+    let (segment, flags, limit) = only.check(free)?;
+    memory.set_descriptor(
+        head,
+        Descriptor {
+            address: segment.address,
+            len: segment.len,
+            flags,
+            next: 0,
+        },
+    );
+    Ok(Written {
+        id: head,
+        count: 1,
+        limit,
+        place: Chain {
+            last: head,
+            next: after(slots, head),
+        },
+    })
+}
+
+/// The same, for a buffer of any number of segments: apart, so that the way of most packets is short.
+#[inline(never)]
+fn write_chain<M: Memory, B: Buffer>(
     memory: &mut M,
     slots: &[Slot<B>],
     layout: Layout,
@@ -91,7 +126,7 @@ impl<M: Memory, B> ChainWriter<'_, M, B> {
         let next = if self.table {
             at.wrapping_add(1)
         } else {
-            self.next(at)
+            after(self.slots, at)
         };
         let descriptor = Descriptor {
             address: segment.address,
@@ -122,14 +157,12 @@ impl<M: Memory, B> ChainWriter<'_, M, B> {
 
         self.memory.set_descriptor(self.head, descriptor);
         self.last = self.head;
-        self.at = self.next(self.head);
+        self.at = after(self.slots, self.head);
     }
+}
 
-    /// Returns the descriptor after `index` in the free list.
-    #[inline]
-    fn next(&self, index: u16) -> u16 {
-        self.slots
-            .get(usize::from(index))
-            .map_or(0, |slot| slot.next)
-    }
+/// Returns the descriptor after `index` in the free list.
+#[inline]
+fn after<B>(slots: &[Slot<B>], index: u16) -> u16 {
+    slots.get(usize::from(index)).map_or(0, |slot| slot.next)
 }

@@ -100,24 +100,27 @@ where
     S: DerefMut<Target = [Slot<B>]>,
     B: Buffer,
 {
-    #[inline]
+    // The buffer need not go through memory on its way to its slot.
+    #[inline(always)]
     fn add(&mut self, buffer: B) -> Result<(), Refused<B>> {
         let Self {
             scheme,
             books,
             slots,
         } = self;
-        let written = books
-            .state
-            .accepts()
-            .and_then(|()| scheme.write(books, slots, &buffer));
-        let written = match written {
+        if let Some(why) = books.state.refusal() {
+            return Err(Refused { buffer, why });
+        }
+        let written = match scheme.write(books, slots, &buffer) {
             Ok(written) => written,
             Err(why) => return Err(Refused { buffer, why }),
         };
-        // By the type invariant there is such a slot: a buffer takes one descriptor or more, so while
-        // one is free the head of the list is.
-        let Some(slot) = slots.get_mut(usize::from(written.id)) else {
+        // By the type invariant there is such a slot, without a buffer: a buffer takes one descriptor or
+        // more, so while one is free the head of the list is.
+        let Some(slot) = slots
+            .get_mut(usize::from(written.id))
+            .filter(|slot| slot.buffer.is_none())
+        else {
             return Err(Refused {
                 buffer,
                 why: AddError::Full,
@@ -128,7 +131,8 @@ where
         books.free_head = scheme.claim(slot, &written.place);
         slot.count = written.count;
         slot.limit = written.limit;
-        slot.buffer = Some(buffer);
+        // There is nothing to be dropped, which the compiler does not see.
+        core::mem::forget(slot.buffer.replace(buffer));
         books.free = books.free.wrapping_sub(written.count);
         books.in_flight = books.in_flight.wrapping_add(1);
 

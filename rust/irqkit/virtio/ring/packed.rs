@@ -141,7 +141,7 @@ impl<M: PackedMemory> Scheme for PackedScheme<M> {
         self.memory.clear();
     }
 
-    #[inline]
+    #[inline(always)]
     fn write<B: Buffer>(
         &mut self,
         books: &Books,

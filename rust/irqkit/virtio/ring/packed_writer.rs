@@ -43,8 +43,41 @@ struct PackedWriter<'a, M> {
 }
 
 /// Writes `buffer`, by the number `id`, to the first of the `free` descriptors, which is at `head`.
-#[inline]
+#[inline(always)]
 pub(super) fn write<M: PackedMemory, B: Buffer>(
+    memory: &mut M,
+    layout: PackedLayout,
+    id: u16,
+    head: Cursor,
+    free: u16,
+    buffer: &B,
+) -> Result<Written<First>, AddError> {
+    let Some(only) = buffer.only() else {
+        return write_all(memory, layout, id, head, free, buffer);
+    };
+
+    let (segment, flags, limit) = only.check(free)?;
+    memory.set_body(
+        head.at,
+        Body {
+            address: segment.address,
+            len: segment.len,
+            id,
+        },
+    );
+    Ok(Written {
+        id,
+        count: 1,
+        limit,
+        place: First {
+            flags: flags | head.available(),
+        },
+    })
+}
+
+/// The same, for a buffer of any number of segments: apart, so that the way of most packets is short.
+#[inline(never)]
+fn write_all<M: PackedMemory, B: Buffer>(
     memory: &mut M,
     layout: PackedLayout,
     id: u16,

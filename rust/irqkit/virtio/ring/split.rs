@@ -200,7 +200,7 @@ impl<M: Memory> Scheme for SplitScheme<M> {
         self.memory.clear();
     }
 
-    #[inline]
+    #[inline(always)]
     fn write<B: Buffer>(
         &mut self,
         books: &Books,

@@ -194,7 +194,7 @@ fn bytes_are_where_the_specification_has_them() {
         Raw::transmit(Some(checksum), Some(gso), 0x0403).to_bytes(),
         [1, 0x84, 3, 4, 5, 6, 7, 8, 9, 10, 0, 0]
     );
-    assert_eq!(Raw::transmit(None, None, 54).to_bytes(), [0; LEN]);
+    assert_eq!(Raw::transmit(None, None, 54).to_bytes(), PLAIN);
 }
 
 fn kinds() -> impl Strategy<Value = Kind> {

@@ -17,7 +17,7 @@ use std::{
 
 use super::device::{Device, DeviceMemory};
 use crate::ring::{
-    chain::{Buffer, Segment, Space},
+    chain::{Buffer, Only, Segment, Space},
     layout::Layout,
     memory::{Descriptor, Memory, UsedElement},
     slot::Slot,
@@ -280,6 +280,15 @@ unsafe impl Buffer for Buf {
         self.writable.iter().copied()
     }
 
+    // Some that could say so do not.
+    fn only(&self) -> Option<Only> {
+        match (&self.readable[..], &self.writable[..]) {
+            ([one], []) if (one.address >> 32) % 2 == 0 => Some(Only::Readable(*one)),
+            ([], [one]) if (one.address >> 32) % 2 == 0 => Some(Only::Writable(*one)),
+            _ => None,
+        }
+    }
+
     fn is_in(&self, space: Space) -> bool {
         space == Space::PHYSICAL
     }
@@ -297,6 +306,15 @@ unsafe impl Buffer for Byte {
 
     fn writable(&self) -> impl ExactSizeIterator<Item = Segment> {
         self.segment(self.0 % 2 != 0)
+    }
+
+    fn only(&self) -> Option<Only> {
+        let segment = self.segment(self.0 % 4 < 2).next()?;
+
+        match self.0 % 2 {
+            0 => Some(Only::Readable(segment)),
+            _ => Some(Only::Writable(segment)),
+        }
     }
 
     fn is_in(&self, space: Space) -> bool {
