@@ -28,7 +28,7 @@ rows=(
 if [ -z "${LAB_LONG:-}" ]; then
 	few=()
 	for row in "${rows[@]}"; do
-		case $row in packed_in_order=* | small=* | intx=* | per_pair=*) few+=("$row") ;; esac
+		case $row in packed_in_order=* | small=* | intx=* | per_pair=* | platform=*) few+=("$row") ;; esac
 	done
 	rows=("${few[@]}")
 fi
