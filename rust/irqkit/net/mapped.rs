@@ -56,7 +56,7 @@ pub struct MappedSkb {
     mapper: Option<Mapper>,
 }
 
-/// The size of an address, and the most that it takes to align the first one.
+/// The size of an address; it takes less than that to align the first one.
 const ADDRESS: u32 = size_of::<u64>() as u32;
 
 /// How many bytes the addresses of `frags` fragments and a linear part take.
@@ -75,12 +75,16 @@ fn addresses(skb: &SkBuff, header: u16, frags: u16) -> *mut u64 {
     aligned.wrapping_sub(table(frags.into())).cast::<u64>()
 }
 
-/// Maps what [`MappedSkb::prepare`] has prepared: apart, so that the way without is short.
+/// Maps a packet: apart, so that the way without is short.
+///
+/// # Safety
+///
+/// The packet is as [`MappedSkb::prepare`] has left it, for this stream, and said that it is.
 #[inline(never)]
-fn map_for(skb: &SkBuff, header: u16, frags: u16, stream: &Stream) -> Result<Mapper> {
+unsafe fn map_for(skb: &SkBuff, header: u16, frags: u16, stream: &Stream) -> Result<Mapper> {
     let to = addresses(skb, header, frags);
 
-    // SAFETY: The packet is ours, and there is room for the addresses.
+    // SAFETY: The packet is ours, and by the safety requirements there is room for the addresses.
     stream.map(|dev| unsafe { to_result(raw::skb_map(dev, skb.as_raw(), header.into(), to)) })
 }
 
@@ -105,7 +109,8 @@ impl MappedSkb {
     #[inline]
     pub fn new(skb: SkBuff, header: &[u8], stream: &Stream) -> Result<Self, Unmapped> {
         match Self::prepare(&skb, header, stream) {
-            Ok((header, frags)) => Self::map(skb, header, frags, stream),
+            // SAFETY: It has just said so.
+            Ok((header, frags)) => unsafe { Self::map(skb, header, frags, stream) },
             Err(why) => Err(Unmapped { skb, why }),
         }
     }
@@ -133,17 +138,23 @@ impl MappedSkb {
     }
 
     /// Maps what was prepared, if it has to be.
+    ///
+    /// # Safety
+    ///
+    /// The packet is as [`MappedSkb::prepare`] has left it, for this stream, and said that it is.
     #[inline]
-    fn map(skb: SkBuff, header: u16, frags: u16, stream: &Stream) -> Result<Self, Unmapped> {
+    unsafe fn map(skb: SkBuff, header: u16, frags: u16, stream: &Stream) -> Result<Self, Unmapped> {
         let mapper = match stream.maps() {
-            true => match map_for(&skb, header, frags, stream) {
+            // SAFETY: By the safety requirements.
+            true => match unsafe { map_for(&skb, header, frags, stream) } {
                 Ok(mapper) => Some(mapper),
                 Err(why) => return Err(Unmapped { skb, why }),
             },
             false => None,
         };
 
-        // INVARIANT: `prepare` has seen to the first ones. The mapper has just mapped it, if there is one.
+        // INVARIANT: By the safety requirements the first ones. The mapper has just mapped it, if there is
+        // one.
         Ok(Self {
             skb: ManuallyDrop::new(skb),
             header,
