@@ -10,8 +10,8 @@
 #   in_peer CMD...         runs a command there
 #   link DEVICE [MTU]      gives a card its addresses and takes it up; sets `nic`, its name
 #   reachable [IP]         whether the peer answers, by either version of IP; waits for it
-#   serve                  has the peer serve iperf3, and ends that; it waits SERVE_TIMEOUT ms (120000) for a
-#   unserve                client that says nothing any more
+#   serve                  has the peer serve iperf3, and ends that
+#   unserve
 #   stream [OPTION]...     runs iperf3 against the peer; prints Mbit/s received; fails if any stream does
 #   blob                   makes what `checksum` sends; random, of BLOB_MIB (64)
 #   checksum out|in [IP]   sends it over TCP, to the peer or from it, and compares
@@ -94,8 +94,7 @@ reachable() {
 }
 
 serve() {
-	in_peer iperf3 --server --daemon --pidfile /run/iperf3.pid --logfile /run/iperf3.log \
-		${SERVE_TIMEOUT:+--rcv-timeout "$SERVE_TIMEOUT"} || return
+	in_peer iperf3 --server --daemon --pidfile /run/iperf3.pid --logfile /run/iperf3.log || return
 	local i
 	for ((i = 0; i < 100; i++)); do
 		! in_peer ss -Hltn "sport = :5201" | grep -q . || return 0
