@@ -272,6 +272,7 @@ mod tests {
 
         on_cpus(&cpus, |_| {
             for i in 0..REQUESTS {
+                let before = look.runs.load(Relaxed);
                 look.posted.fetch_add(1, Relaxed);
                 let first = if i % 3 == 0 {
                     t.schedule_hi(path.stamp())
@@ -283,7 +284,7 @@ mod tests {
                 }
                 // From a task the softirq runs in ksoftirqd, which wants its turn.
                 if i % 256 == 255 {
-                    kernel::time::delay::fsleep(kernel::time::Delta::from_micros(1));
+                    until(|| look.runs.load(Relaxed) != before);
                 }
             }
         })?;
