@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: files that outlive their device
 # lab-devices: edu2-intx+edu-msi
 # lab-timeout: 60
 # lab-kmemleak: what is left when the device went first

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: what each flag of a queue does
 # lab-timeout: 240
 #
 # The flags of a workqueue by effects that can be seen from outside of the driver. mem_reclaim has a

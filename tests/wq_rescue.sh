@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: no more threads
 # lab-timeout: 120
 # lab-expect-dmesg: workqueue: Failed to (create|allocate) a worker
 #

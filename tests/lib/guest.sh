@@ -122,7 +122,7 @@ not_here() {
 }
 
 # Guest tests, those with the same needs in one boot, but not so many that the boot is the last to end.
-most_files=7
+most_files=9
 guest_jobs() {
 	local files=("$@") file need other group kernels
 	local -A taken=()
