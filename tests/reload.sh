@@ -38,7 +38,7 @@ cycles() {
 
 [ ! -e $kmemleak ] || echo clear >$kmemleak
 # The first rounds fill caches that are there to stay.
-check "rounds to warm up" cycles $((rounds / 10))
+check "rounds to warm up" cycles "$(fewer 20 2)"
 before=$(used)
 check "$((rounds / 2)) rounds" cycles $((rounds / 2))
 middle=$(used)
@@ -47,9 +47,10 @@ after=$(used)
 diag "kernel memory in use before, half-way and after: $before kB, $middle kB, $after kB"
 # A leak goes on; a cache that has grown stays so. So what counts is the half that took less. One small
 # allocation a device and round would be 100 * 3 * 64 bytes and up; the noise of slabs and per-CPU
-# pages is about as large, a leaked device (2 pages of DMA and more) is not. In few rounds nothing less shows.
+# pages is about as large, a leaked device (2 pages of DMA and more) is not. In a few rounds only modules that are
+# left would show.
 first=$((middle - before)) second=$((after - middle))
-noise=$((rounds / 2 < 64 ? 64 : rounds / 2))
+noise=$(fewer $((rounds / 2)) 256)
 assert_le "kernel memory did not grow by $noise kB in half of the rounds" $noise $((first < second ? first : second))
 assert_eq "no interrupt is left" 0 "$(grep -c $driver /proc/interrupts || :)"
 assert_eq "no file is left" 0 "$(find /sys/kernel/debug -maxdepth 1 -name $driver | wc -l)"
