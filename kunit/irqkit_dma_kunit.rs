@@ -26,11 +26,17 @@ mod tests {
         sync::Arc, //
     };
 
-    use irqkit::dma::{
-        Addressing,
-        Pool,
-        Region,
-        ALIGNMENT, //
+    use irqkit::{
+        dma::{
+            Addressing,
+            Pool,
+            Region,
+            ALIGNMENT, //
+        },
+        net::{
+            Builder,
+            PagePool, //
+        },
     };
 
     use crate::{
@@ -189,6 +195,23 @@ mod tests {
         assert_eq!(refused, [Some(ENODEV), Some(ENODEV)]);
         assert_eq!(dirty, 0);
         assert!(again);
+        Ok(())
+    }
+    /// Memory of an earlier binding would be mapped for nobody, though the device is the same.
+    #[test]
+    fn page_pools_want_memory_of_this_binding() -> Result {
+        let earlier = BOTH.map(pool);
+        rebind(Edu::get()?)?;
+        let later = BOTH.map(pool);
+        let edu = Edu::get()?;
+        let card = Builder::new(edu.bound().as_ref(), 1, 1)?;
+        let make = |memory: Result<Arc<Pool>>| PagePool::new(card.device(), 0, &memory?, 64);
+        let earlier = earlier.map(|memory| make(memory).err());
+        let later = later.map(|memory| make(memory).err());
+        drop(card);
+
+        assert_eq!(earlier, [Some(ENODEV), Some(ENODEV)]);
+        assert_eq!(later, [None, None]);
         Ok(())
     }
 }
