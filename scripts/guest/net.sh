@@ -93,12 +93,12 @@ reachable() {
 	done
 }
 
-# Of iperf3 the thread that watches the time, and not those of the streams: among 64 of them it would run a test of a
-# minute for three, which the server cuts off.
+# The thread of iperf3 that watches the time goes before those of the streams, and reports at the end only: among 64
+# of them a test of one minute takes three else, and the server cuts it off.
 before_streams="--reset-on-fork --fifo"
 
 serve() {
-	in_peer iperf3 --server --daemon --pidfile /run/iperf3.pid --logfile /run/iperf3.log || return
+	in_peer iperf3 --server --daemon --interval 0 --pidfile /run/iperf3.pid --logfile /run/iperf3.log || return
 	local i
 	for ((i = 0; i < 100; i++)); do
 		! in_peer ss -Hltn "sport = :5201" | grep -q . || {
@@ -118,7 +118,7 @@ unserve() {
 
 stream() {
 	# shellcheck disable=SC2086 # words
-	chrt $before_streams 1 iperf3 --client "${STREAM_IP:-$peer_ip4}" --json "$@" >/run/stream.json 2>/run/stream.err
+	chrt $before_streams 1 iperf3 --client "${STREAM_IP:-$peer_ip4}" --interval 0 --json "$@" >/run/stream.json 2>/run/stream.err
 	python3 - <<'EOF'
 import json, sys
 with open("/run/stream.json") as file:
