@@ -12,7 +12,7 @@
 #   reachable [IP]         whether the peer answers, by either version of IP; waits for it
 #   serve                  has the peer serve iperf3, and ends that
 #   unserve
-#   stream [OPTION]...     runs iperf3 against the peer; prints Mbit/s received; fails if any stream does
+#   stream [OPTION]...     runs iperf3 against the peer; prints Mbit/s received, at both ends; fails if any stream does
 #   blob                   makes what `checksum` sends; random, of BLOB_MIB (64)
 #   checksum out|in [IP]   sends it over TCP, to the peer or from it, and compares
 #
@@ -126,11 +126,12 @@ with open("/run/stream.json") as file:
 if "error" in result:
     sys.exit("iperf3: " + result["error"])
 end = result["end"]
-total = end.get("sum_received") or end["sum"]
+totals = [end.get("sum_received") or end["sum"]]
+totals += [end[name] for name in ("sum_received_bidir_reverse", "sum_bidir_reverse") if name in end][:1]
 for stream in end["streams"]:
     if not (stream.get("receiver") or stream["udp"])["bytes"]:
         sys.exit("iperf3: a stream without a byte")
-print(round(total["bits_per_second"] / 1e6))
+print(round(sum(total["bits_per_second"] for total in totals) / 1e6))
 EOF
 }
 
