@@ -216,7 +216,11 @@ impl NetDriver {
             dev_err!(pdev, "the device offers {nonsense}: refused\n");
             EINVAL
         })?;
-        let wanted = (features::WANTED | PACKED_FEATURES) & sound;
+        let mut wanted = (features::WANTED | PACKED_FEATURES) & sound;
+        if parameters.ring_size <= SEGMENTS {
+            // Frames that no such ring has room for must not come.
+            wanted = wanted.without(features::GUEST_LARGE);
+        }
         let setup = device.negotiate(task, wanted, Features::VERSION_1)?;
         let plan = Plan::new(&setup, parameters, |fault| {
             dev_err!(pdev, "the device has {fault}: refused\n");

@@ -21,7 +21,8 @@ use crate::{
         features,
         header, //
     },
-    param::Parameters, //
+    param::Parameters,
+    tx::SEGMENTS, //
 };
 
 /// How frames come in.
@@ -60,6 +61,8 @@ pub(crate) struct Plan {
     /// The greatest there may be.
     pub(crate) max_mtu: u32,
     pub(crate) receive: Receive,
+    /// A transmit queue has no room for a frame in as many segments as there may be.
+    short_rings: bool,
     pub(crate) parameters: Parameters,
 }
 
@@ -127,15 +130,24 @@ impl Plan {
             .map_or(nr_cpu_ids(), u32::from)
             .max(1);
 
+        let used_pairs = u16::try_from(most).map_or(pairs, |most| pairs.min(most));
+
+        let mut short_rings = parameters.ring_size < SEGMENTS;
+        for pair in 0..used_pairs {
+            let (_, transmit) = config::queues_of(pair).ok_or(EINVAL)?;
+            short_rings |= setup.queue_size(transmit)? < SEGMENTS;
+        }
+
         Ok(Self {
             features: agreed,
             address,
             pairs,
-            used_pairs: u16::try_from(most).map_or(pairs, |most| pairs.min(most)),
+            used_pairs,
             // As C does: whoever offers a greater one wants it to be used.
             mtu: device_mtu.unwrap_or(config::ETHERNET_MTU),
             max_mtu,
             receive,
+            short_rings,
             parameters,
         })
     }
@@ -145,14 +157,19 @@ impl Plan {
         self.features.contains(feature)
     }
 
+    /// Whether frames longer than the MTU may come in.
+    pub(crate) fn large_frames(&self) -> bool {
+        self.features & features::GUEST_LARGE != Features::NONE
+    }
+
     /// How many pieces a buffer has beside the first one.
     pub(crate) fn pieces(&self) -> usize {
         if self.receive != Receive::Big {
             return 0;
         }
-        let longest = match self.features & features::GUEST_LARGE {
-            Features::NONE => frame_len(self.max_mtu),
-            _ => LARGEST,
+        let longest = match self.large_frames() {
+            true => LARGEST,
+            false => frame_len(self.max_mtu),
         };
         let first = frame_len(self.mtu.into()).min(net::Shape::most(HEADROOM));
 
@@ -164,7 +181,11 @@ impl Plan {
     pub(crate) fn offloads(&self) -> net::Features {
         use net::Features as Offload;
 
-        let mut offloads = Offload::SG | Offload::HIGHDMA | Offload::GSO_ROBUST;
+        let mut offloads = Offload::HIGHDMA | Offload::GSO_ROBUST;
+        // Without it the core puts each frame into one piece, and cuts those that are too long for that.
+        if !self.short_rings {
+            offloads = offloads | Offload::SG;
+        }
         for (feature, offload) in [
             (features::CSUM, Offload::HW_CSUM),
             (features::HOST_TSO4, Offload::TSO),
@@ -188,7 +209,7 @@ pub(crate) const HEADROOM: u32 = 64;
 pub(crate) const PIECE: u32 = kernel::page::PAGE_SIZE as u32;
 
 /// What a buffer must have room for if large frames may come in, with the header: section 5.1.6.3.1.
-const LARGEST: u32 = 65562;
+pub(crate) const LARGEST: u32 = 65562;
 
 /// The tag of a VLAN, which the MTU does not include.
 const VLAN: u32 = 4;

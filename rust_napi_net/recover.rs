@@ -71,6 +71,10 @@ pub(crate) struct Session<K: Kind> {
     pub(crate) live: Live<Nic<K>>,
     #[pin]
     control: Mutex<Option<Control>>,
+    /// The machine sleeps or is about to: nobody but who wakes it touches the device. Who holds this does
+    /// something to the card as a whole.
+    #[pin]
+    asleep: Mutex<bool>,
     pub(crate) nic: Arc<Nic<K>>,
 }
 
@@ -84,6 +88,7 @@ impl<K: Kind> Session<K> {
             pin_init!(Self {
                 live,
                 control <- new_mutex!(control, "Session::control"),
+                asleep <- new_mutex!(false, "Session::asleep"),
                 nic,
             }),
             GFP_KERNEL,
@@ -132,6 +137,8 @@ impl<K: Kind> Session<K> {
         let tx = self.nic.tx.get(usize::from(index)).ok_or(ENOENT)?;
         let (_, number) = config::queues_of(index).ok_or(ENOENT)?;
 
+        // If it fails, all of the device is reset, and this with it.
+        tx::park(&mut tx.cell.lock_task(task).locked());
         self.live.reset_queue(task, number)?;
 
         let mut guard = tx.cell.lock_task(task);
@@ -139,7 +146,7 @@ impl<K: Kind> Session<K> {
         let lost = empty(queue.ring().stopped()?)?;
         self.live.enable_queue(queue.ring())?;
         queue.reset();
-        queue.wake();
+        tx::unpark(&mut queue);
         drop(guard);
         tx::count(&self.nic.desk.device, index, TxStat::Dropped, lost);
         Ok(())
@@ -150,6 +157,10 @@ impl<K: Kind> Session<K> {
         let nic = &*self.nic;
 
         nic.desk.device.set_present(task, false);
+        // What is completed until then would let the core send again.
+        for tx in nic.tx.iter() {
+            tx::park(&mut tx.cell.lock_task(task).locked());
+        }
         self.live.suspend(task)?;
         for rx in nic.rx.iter() {
             rx.napi
@@ -186,8 +197,11 @@ impl<K: Kind> Session<K> {
 
         if nic.open.load(Relaxed) {
             for rx in nic.rx.iter() {
-                rx.napi.with(task, |receiver, at| receiver.refill(at));
+                rx.napi.with(task, |receiver, at| receiver.resume(at));
             }
+        }
+        for tx in nic.tx.iter() {
+            tx::unpark(&mut tx.cell.lock_task(task).locked());
         }
         nic.desk.device.set_present(task, true);
         nic.update_link(task);
@@ -228,6 +242,11 @@ impl<K: Kind> Handler for Doctor<K> {
         let Some(session) = self.session.lock().clone() else {
             return;
         };
+        let asleep = session.asleep.lock();
+        if *asleep {
+            // Who wakes it asks again.
+            return;
+        }
         let desk = &session.nic.desk;
         if self.spread.xchg(false, Full) {
             run.items(1);
@@ -298,9 +317,10 @@ impl<K: Kind> Recover<K> {
         )?))
     }
 
-    /// Says who is to be helped.
+    /// Says who is to be helped, and helps if somebody has asked already.
     pub(crate) fn attach(&self, session: Arc<Session<K>>) {
         *self.0.handler().session.lock() = Some(session);
+        self.request();
     }
 
     /// Lets the session go, which holds this.
@@ -348,11 +368,23 @@ pub(crate) struct Nap<K: Kind>(pub(crate) Arc<Session<K>>);
 
 impl<K: Kind> Sleeper for Nap<K> {
     fn sleep(&self, task: Task<'_>) -> Result {
-        self.0.down(task)
+        let mut asleep = self.0.asleep.lock();
+
+        self.0
+            .down(task)
+            .inspect(|()| *asleep = true)
+            // The machine stays awake.
+            .inspect_err(|_| self.0.nic.recover.request_all())
     }
 
     fn wake(&self, task: Task<'_>) {
-        if let Err(e) = self.0.up(task) {
+        let mut asleep = self.0.asleep.lock();
+        let result = self.0.up(task);
+
+        *asleep = false;
+        // What was asked for meanwhile.
+        self.0.nic.recover.request();
+        if let Err(e) = result {
             dev_err!(
                 self.0.nic.desk.function,
                 "the device does not come back ({})\n",

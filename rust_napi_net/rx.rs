@@ -39,6 +39,7 @@ use crate::{
         Shapes, //
     },
     logic::{
+        config::ETHERNET_MTU,
         header::{
             self,
             Checksum,
@@ -52,6 +53,7 @@ use crate::{
         frame_len,
         Receive,
         HEADROOM,
+        LARGEST,
         PIECE, //
     },
     recover::Recover, //
@@ -111,7 +113,19 @@ impl<K: Kind> Receiver<K> {
         let plan = &desk.plan;
         // In mergeable buffers, longer frames take more of them.
         let room = Shape::most(HEADROOM);
-        let frame = frame_len(plan.mtu.into()).min(room);
+        // The smallest are so large that the longest frame fits into as many as a packet, and the ring, can have.
+        let mut frame = frame_len(plan.mtu.max(ETHERNET_MTU).into()).min(room);
+        if plan.receive == Receive::Mergeable && plan.large_frames() {
+            frame = frame.max(LARGEST.div_ceil(ring.size().into()));
+        }
+        if frame > room || usize::from(ring.size()) <= plan.pieces() {
+            dev_err!(
+                desk.function,
+                "rx{index}: a ring of {} has no room for the longest frame: refused\n",
+                ring.size()
+            );
+            return Err(EINVAL);
+        }
 
         let shapes = |first| {
             Ok::<_, Error>(Shapes {
@@ -166,6 +180,15 @@ impl<K: Kind> Receiver<K> {
         }
     }
 
+    /// The device is at work again. What was posted before that it was not told of.
+    pub(crate) fn resume(&mut self, at: &impl InNapi) {
+        self.refill(at);
+        if self.ring.in_flight() != 0 {
+            self.ring.notify();
+            self.kicks.add();
+        }
+    }
+
     /// For the work item: tries again, and returns whether it is done. If not, it is to come back after a
     /// while; polls, of which one follows, do not call it before.
     fn retry(&mut self, at: &impl InNapi) -> bool {
@@ -214,7 +237,10 @@ impl<K: Kind> Receiver<K> {
     #[inline]
     fn assemble(&mut self, used: Used<K::Memory>, budget: &mut Budget<'_>) -> Option<SkBuff> {
         let written = used.written;
-        let (first, mut rest) = used.buffer.first(written)?;
+        let Some((first, mut rest)) = used.buffer.first(written) else {
+            self.count(RxStat::LengthErrors);
+            return None;
+        };
         let mut bytes = [0; header::LEN];
 
         // What the device may still write is read once, and believed of this copy.
@@ -227,6 +253,12 @@ impl<K: Kind> Receiver<K> {
             true => match raw.buffers(MOST_BUFFERS) {
                 Ok(buffers) => buffers,
                 Err(fault) => {
+                    // The rest of that frame is not the beginning of another.
+                    for _ in 1..raw.said_buffers() {
+                        if self.next().is_none() {
+                            break;
+                        }
+                    }
                     self.drop_for(fault);
                     return None;
                 }
@@ -289,7 +321,10 @@ impl<K: Kind> Receiver<K> {
     #[inline]
     fn begin(&mut self, first: Received, len: u32, budget: &mut Budget<'_>) -> Option<SkBuff> {
         if len <= self.copybreak {
-            let mut skb = budget.alloc_skb(len)?;
+            let Some(mut skb) = budget.alloc_skb(len) else {
+                self.count(RxStat::AllocFail);
+                return None;
+            };
             first.copy_to(&mut skb, HEADER, len).ok()?;
             return Some(skb);
         }

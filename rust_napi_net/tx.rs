@@ -60,6 +60,8 @@ pub(crate) struct Transmitter<K: Kind> {
     index: u16,
     /// How many descriptors the largest frame takes.
     most: u16,
+    /// It is about to be reset: nobody may send.
+    parked: bool,
 }
 
 /// What became of a frame.
@@ -81,16 +83,18 @@ impl<K: Kind> Transmitter<K> {
         desk: &Arc<Desk>,
     ) -> Self {
         Self {
+            most: match desk.plan.has(Features::RING_INDIRECT_DESC) {
+                true => 1,
+                // A shorter one gets frames in one segment.
+                false => SEGMENTS.min(ring.size()),
+            },
             ring,
             stream,
             desk: desk.clone(),
             recover,
             kicks,
             index,
-            most: match desk.plan.has(Features::RING_INDIRECT_DESC) {
-                true => 1,
-                false => SEGMENTS,
-            },
+            parked: false,
         }
     }
 
@@ -180,6 +184,20 @@ impl<K: Kind> Transmitter<K> {
     }
 }
 
+/// Stops a queue for its reset: nothing is sent until [`unpark`], whatever is completed meanwhile.
+pub(crate) fn park<K: Kind>(queue: &mut net::Locked<'_, Transmitter<K>>) {
+    queue.parked = true;
+    queue.stop();
+}
+
+/// Lets a queue go on that is at work again.
+pub(crate) fn unpark<K: Kind>(queue: &mut net::Locked<'_, Transmitter<K>>) {
+    queue.parked = false;
+    if queue.has_room() {
+        queue.wake();
+    }
+}
+
 /// Counts what happened on a transmit queue.
 pub(crate) fn count(device: &net::Device, index: u16, what: TxStat, n: u64) {
     if let Some(stats) = device.tx_stats(index) {
@@ -241,7 +259,7 @@ pub(crate) fn complete<K: Kind>(
     if queue.ring.poisoned().is_some() {
         queue.give_up();
     }
-    if queue.has_room() {
+    if queue.has_room() && !queue.parked {
         queue.wake();
     }
     total

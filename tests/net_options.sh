@@ -32,7 +32,7 @@ if [ -z "${LAB_LONG:-}" ]; then
 	done
 	rows=("${few[@]}")
 fi
-plan $((${#rows[@]} + 3))
+plan $((${#rows[@]} + 14))
 on_exit give "$net0"
 gone() { [ ! -e "$pci/$net0" ]; }
 as_it_was() {
@@ -50,17 +50,47 @@ while read -r word name rest; do
 	esac
 done < <(bash /lab/scripts/guest/bin/net-options -t 1 -m 8 "${rows[@]}")
 
-# A device that is not what it says is refused, by name.
-refused() {
+# plug_as OPTION...: another device in its place.
+plug_as() {
 	mark_log
 	qmp device_del id=net0 >/dev/null
 	wait_for 30 gone || return
 	qmp device_add driver=virtio-net-pci id=net0 netdev=n0 bus=pci.0 addr=7 romfile= "$@" >/dev/null || return
 	back() { [ -e "$pci/$net0/config" ]; }
-	wait_for 30 back || return
+	wait_for 30 back
+}
+# A device that is not what it says is refused, by name.
+refused() {
+	plug_as "$@" || return
 	! take $net0 2>/dev/null || return
 	driver_log
 }
 assert_match "MQ without CTRL_VQ" "offers .* without CTRL_VQ: refused" "$(refused ctrl_vq=false mq=true)"
 assert_match "an MTU that IPv4 can't do with" "MTU of 60: expected 68 or more: refused" "$(refused host_mtu=60)"
 assert_match "an address of a group" "address that no card can have: refused" "$(refused mac=01:00:5e:00:00:01)"
+
+# Of the smallest MTU of IPv4 a large frame would come in more buffers than a packet can have.
+make_peer || bail "there is no peer"
+on_exit no_peer
+BLOB_MIB=8
+blob
+plug_as host_mtu=576 && take $net0 || bail "net0 does not come"
+nic=$(nic_of $net0)
+ip link set "$nic" up && ip addr replace $our_ip4/24 dev "$nic" && ip -n peer link set "$peer_nic" mtu 576
+check "an MTU of 576" reachable $peer_ip4
+check "an MTU of 576: out" checksum out
+check "an MTU of 576: in" checksum in
+assert_eq "an MTU of 576: no errors" "" "$(errors)"
+ip -n peer link set "$peer_nic" mtu 1500 && addresses peer "$peer_nic" $peer_ip4 $peer_ip6 || bail "no peer"
+
+# Rings that have no room for a frame in as many segments, or pieces, as there may be.
+load ring_size=2
+assert_match "a ring too short for a frame" "a ring of 2 has no room for the longest frame: refused" \
+	"$(refused mrg_rxbuf=false host_mtu=9000)"
+load ring_size=8
+for options in mrg_rxbuf=true mrg_rxbuf=false; do
+	plug_as indirect_desc=false "$options" && take $net0 && link $net0 || bail "net0 does not come"
+	check "short rings, $options" reachable
+	check "short rings, $options: out" checksum out
+	check "short rings, $options: in" checksum in
+done

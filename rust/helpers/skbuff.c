@@ -59,8 +59,8 @@ static struct sk_buff *irqkit_skb_last(struct sk_buff *skb)
 /*
  * Appends what is at data, a fragment of a page pool's page, of which the packet
  * takes over the reference. A packet that has all of its fragments gets a further
- * buffer in its list. False if there is no memory, or this is no place to give a
- * reference back; nothing was changed then.
+ * buffer in its list. False if it has memory that is not of page pools, if there is
+ * no memory, or this is no place to give a reference back; nothing was changed then.
  */
 bool irqkit_helper_skb_append_frag(struct sk_buff *skb, struct page_pool *pool, void *data,
 				   unsigned int len, unsigned int truesize)
@@ -70,6 +70,10 @@ bool irqkit_helper_skb_append_frag(struct sk_buff *skb, struct page_pool *pool, 
 	struct sk_buff *last = irqkit_skb_last(skb);
 	unsigned int used = skb_shinfo(last)->nr_frags;
 
+	/* References to what it has already are given back in one way for all. */
+	if (unlikely((skb_is_nonlinear(last) && !last->pp_recycle) || !skb_frags_readable(last) ||
+		     (skb_shinfo(last)->flags & SKBFL_ALL_ZEROCOPY)))
+		return false;
 	if (skb_can_coalesce(last, used, page, offset)) {
 		if (!irqkit_may_recycle())
 			return false;

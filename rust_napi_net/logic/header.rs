@@ -111,6 +111,11 @@ impl Raw {
         Ok(self.num_buffers)
     }
 
+    /// Returns in how many buffers the device says that the frame is, whether that can be or not.
+    pub(crate) fn said_buffers(&self) -> u16 {
+        self.num_buffers
+    }
+
     /// Makes the header of a frame that goes out.
     #[inline]
     pub(crate) fn transmit(checksum: Option<Partial>, gso: Option<Gso>, header_len: u16) -> Self {

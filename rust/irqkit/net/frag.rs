@@ -322,8 +322,8 @@ impl SkBuff {
     /// # Errors
     ///
     /// With the memory, if the device has not written all of that, or it is nothing; it is not from
-    /// `pool`; there is no memory for further fragments; the memory of the packet is shared; or this is a
-    /// hard interrupt.
+    /// `pool`; there is no memory for further fragments; the memory of the packet is shared, or some of its
+    /// fragments are not of page pools; or this is a hard interrupt.
     #[inline]
     pub fn add_frag(
         &mut self,
@@ -340,7 +340,7 @@ impl SkBuff {
         }
 
         // SAFETY: The packet is ours; so is the memory, a fragment of that pool's page, and what was
-        // asked for is within.
+        // asked for is within. A packet whose fragments are others' is refused.
         let added = unsafe {
             raw::skb_append_frag(
                 self.as_raw(),
