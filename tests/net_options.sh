@@ -74,14 +74,15 @@ make_peer || bail "there is no peer"
 on_exit no_peer
 BLOB_MIB=8
 blob
-plug_as host_mtu=576 && take $net0 || bail "net0 does not come"
+if ! plug_as host_mtu=576 || ! take $net0; then bail "net0 does not come"; fi
 nic=$(nic_of $net0)
 ip link set "$nic" up && ip addr replace $our_ip4/24 dev "$nic" && ip -n peer link set "$peer_nic" mtu 576
 check "an MTU of 576" reachable $peer_ip4
 check "an MTU of 576: out" checksum out
 check "an MTU of 576: in" checksum in
 assert_eq "an MTU of 576: no errors" "" "$(errors)"
-ip -n peer link set "$peer_nic" mtu 1500 && addresses peer "$peer_nic" $peer_ip4 $peer_ip6 || bail "no peer"
+ip -n peer link set "$peer_nic" mtu 1500
+addresses peer "$peer_nic" $peer_ip4 $peer_ip6 || bail "the peer has no addresses"
 
 # Rings that have no room for a frame in as many segments, or pieces, as there may be.
 load ring_size=2
@@ -89,7 +90,7 @@ assert_match "a ring too short for a frame" "a ring of 2 has no room for the lon
 	"$(refused mrg_rxbuf=false host_mtu=9000)"
 load ring_size=8
 for options in mrg_rxbuf=true mrg_rxbuf=false; do
-	plug_as indirect_desc=false "$options" && take $net0 && link $net0 || bail "net0 does not come"
+	if ! plug_as indirect_desc=false "$options" || ! take $net0 || ! link $net0; then bail "net0 does not come"; fi
 	check "short rings, $options" reachable
 	check "short rings, $options: out" checksum out
 	check "short rings, $options: in" checksum in

@@ -51,7 +51,7 @@ diag "kernel memory in use before, half-way and after: $before kB, $middle kB, $
 # left would show.
 first=$((middle - before)) second=$((after - middle))
 noise=$(fewer $((rounds / 2)) 256)
-assert_le "kernel memory did not grow by $noise kB in half of the rounds" $noise $((first < second ? first : second))
+assert_le "kernel memory did not grow by $noise kB in half of the rounds" "$noise" $((first < second ? first : second))
 assert_eq "no interrupt is left" 0 "$(grep -c $driver /proc/interrupts || :)"
 assert_eq "no file is left" 0 "$(find /sys/kernel/debug -maxdepth 1 -name $driver | wc -l)"
 if [ -e $kmemleak ]; then

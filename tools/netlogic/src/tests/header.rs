@@ -174,6 +174,11 @@ fn numbers_of_buffers() {
     assert_eq!(buffers(18, 17), Err(Fault::Buffers));
     assert_eq!(buffers(u16::MAX, 17), Err(Fault::Buffers));
     assert_eq!(buffers(1, 0), Err(Fault::Buffers));
+
+    // What is to be skipped, whether it can be or not.
+    let mut bytes = [0; LEN];
+    bytes[10..].copy_from_slice(&[0xfe, 0xff]);
+    assert_eq!(Raw::from_bytes(bytes).said_buffers(), 65534);
 }
 
 #[test]
