@@ -88,6 +88,7 @@ use crate::{
     tx::{
         complete::Completer,
         Transmitter,
+        LEAST_RING,
         SEGMENTS, //
     }, //
 };
@@ -217,7 +218,7 @@ impl NetDriver {
             EINVAL
         })?;
         let mut wanted = (features::WANTED | PACKED_FEATURES) & sound;
-        if parameters.ring_size <= SEGMENTS {
+        if parameters.ring_size < LEAST_RING {
             // Frames that no such ring has room for must not come.
             wanted = wanted.without(features::GUEST_LARGE);
         }

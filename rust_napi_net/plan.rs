@@ -22,7 +22,7 @@ use crate::{
         header, //
     },
     param::Parameters,
-    tx::SEGMENTS, //
+    tx::LEAST_RING, //
 };
 
 /// How frames come in.
@@ -61,7 +61,7 @@ pub(crate) struct Plan {
     /// The greatest there may be.
     pub(crate) max_mtu: u32,
     pub(crate) receive: Receive,
-    /// A transmit queue has no room for a frame in as many segments as there may be.
+    /// A transmit queue may have no room for a frame in as many segments as there may be.
     short_rings: bool,
     pub(crate) parameters: Parameters,
 }
@@ -132,10 +132,10 @@ impl Plan {
 
         let used_pairs = u16::try_from(most).map_or(pairs, |most| pairs.min(most));
 
-        let mut short_rings = parameters.ring_size < SEGMENTS;
+        let mut short_rings = parameters.ring_size < LEAST_RING;
         for pair in 0..used_pairs {
             let (_, transmit) = config::queues_of(pair).ok_or(EINVAL)?;
-            short_rings |= setup.queue_size(transmit)? < SEGMENTS;
+            short_rings |= setup.queue_size(transmit)? < LEAST_RING;
         }
 
         Ok(Self {

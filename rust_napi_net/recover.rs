@@ -195,15 +195,15 @@ impl<K: Kind> Session<K> {
         resume.start()?;
         self.use_pairs(task)?;
 
-        if nic.open.load(Relaxed) {
-            for rx in nic.rx.iter() {
-                rx.napi.with(task, |receiver, at| receiver.resume(at));
-            }
+        let open = nic.open.load(Relaxed);
+        for rx in nic.rx.iter() {
+            rx.napi.with(task, |receiver, at| receiver.resume(at, open));
         }
+        // That wakes them all, whether there is room or not, but not if the interface is down.
+        nic.desk.device.set_present(task, true);
         for tx in nic.tx.iter() {
             tx::unpark(&mut tx.cell.lock_task(task).locked());
         }
-        nic.desk.device.set_present(task, true);
         nic.update_link(task);
         Ok(())
     }
@@ -379,12 +379,17 @@ impl<K: Kind> Sleeper for Nap<K> {
 
     fn wake(&self, task: Task<'_>) {
         let mut asleep = self.0.asleep.lock();
+        if !*asleep {
+            // It came while others went to sleep.
+            return;
+        }
         let result = self.0.up(task);
 
         *asleep = false;
         // What was asked for meanwhile.
         self.0.nic.recover.request();
         if let Err(e) = result {
+            self.0.nic.recover.request_all();
             dev_err!(
                 self.0.nic.desk.function,
                 "the device does not come back ({})\n",

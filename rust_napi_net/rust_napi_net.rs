@@ -63,7 +63,7 @@ module! {
         },
         ring_size: u32 {
             default: 1024,
-            description: "The most descriptors of a queue, if the device has as many; with 18 or fewer, no large frames come in",
+            description: "The most descriptors of a queue, if the device has as many; with fewer than 32, no large frames come in",
         },
         queue_pairs: u32 {
             default: 0,

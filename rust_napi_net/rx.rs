@@ -115,8 +115,12 @@ impl<K: Kind> Receiver<K> {
         let room = Shape::most(HEADROOM);
         // The smallest are so large that the longest frame fits into as many as a packet, and the ring, can have.
         let mut frame = frame_len(plan.mtu.max(ETHERNET_MTU).into()).min(room);
-        if plan.receive == Receive::Mergeable && plan.large_frames() {
-            frame = frame.max(LARGEST.div_ceil(ring.size().into()));
+        if plan.receive == Receive::Mergeable {
+            let longest = match plan.large_frames() {
+                true => LARGEST,
+                false => frame_len(plan.mtu.into()),
+            };
+            frame = frame.max(longest.div_ceil(u32::from(ring.size()).max(1)));
         }
         if frame > room || usize::from(ring.size()) <= plan.pieces() {
             dev_err!(
@@ -181,8 +185,10 @@ impl<K: Kind> Receiver<K> {
     }
 
     /// The device is at work again. What was posted before that it was not told of.
-    pub(crate) fn resume(&mut self, at: &impl InNapi) {
-        self.refill(at);
+    pub(crate) fn resume(&mut self, at: &impl InNapi, fill: bool) {
+        if fill {
+            self.refill(at);
+        }
         if self.ring.in_flight() != 0 {
             self.ring.notify();
             self.kicks.add();

@@ -50,6 +50,9 @@ pub(crate) mod complete;
 // CAST: There are at most 46.
 pub(crate) const SEGMENTS: u16 = MAX_FRAGS as u16 + 1;
 
+/// A ring that is asked to be shorter may have no room for so many: those of a split queue are powers of two.
+pub(crate) const LEAST_RING: u16 = SEGMENTS.next_power_of_two();
+
 /// The ring of a queue.
 pub(crate) struct Transmitter<K: Kind> {
     ring: QueueOf<K::Rings, MappedSkb>,

@@ -73,6 +73,7 @@ assert_match "an address of a group" "address that no card can have: refused" "$
 make_peer || bail "there is no peer"
 on_exit no_peer
 BLOB_MIB=8
+rm -f "$blob"
 blob
 if ! plug_as host_mtu=576 || ! take $net0; then bail "net0 does not come"; fi
 nic=$(nic_of $net0)
@@ -88,8 +89,8 @@ addresses peer "$peer_nic" $peer_ip4 $peer_ip6 || bail "the peer has no addresse
 load ring_size=2
 assert_match "a ring too short for a frame" "a ring of 2 has no room for the longest frame: refused" \
 	"$(refused mrg_rxbuf=false host_mtu=9000)"
-load ring_size=8
 for options in mrg_rxbuf=true mrg_rxbuf=false; do
+	case $options in mrg_rxbuf=true) load ring_size=8 ;; *) load ring_size=24 ;; esac
 	if ! plug_as indirect_desc=false "$options" || ! take $net0 || ! link $net0; then bail "net0 does not come"; fi
 	check "short rings, $options" reachable
 	check "short rings, $options: out" checksum out

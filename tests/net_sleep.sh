@@ -11,19 +11,23 @@
 
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/lib/net.sh"
-plan 15
+plan 16
 
 on_exit give "$net0"
 set_up
 reachable || bail "the peer does not answer"
 mark_log
 
+stops() { python3 /lab/scripts/guest/bin/net-queues qstats "$nic" | awk '$1 == "tx" && $3 == "stop" { n += $4 } END { print n + 0 }'; }
+wrong_sums() { nstat -asz TcpInCsumErrors UdpInCsumErrors 2>/dev/null | awk 'NR > 1 { sum += $2 } END { print sum + 0 }'; }
+stopped=$(stops) wrong=$(wrong_sums)
 sleep_on() { echo freeze 2>/dev/null >/sys/power/state || :; }
 for round in 1 2; do
 	sleep_on
 	check "at rest, $round: it answers" reachable
 done
 
+assert_ge "its queues were stopped for that" 2 $(($(stops) - stopped))
 serve || bail "no iperf3"
 on_exit unserve
 for way in "" -R --bidir; do
@@ -39,7 +43,7 @@ for way in "" -R --bidir; do
 	diag "$(cat /run/rate)"
 	check "under load $way: it answers" reachable
 done
-assert_eq "no checksum was wrong" 0 "$(nstat -asz TcpInCsumErrors UdpInCsumErrors 2>/dev/null | awk 'NR > 1 { sum += $2 } END { print sum + 0 }')"
+assert_eq "no checksum was wrong" "$wrong" "$(wrong_sums)"
 
 ip link set "$nic" down
 sleep_on
@@ -48,5 +52,5 @@ check "while it was down: it answers" reachable
 sleep_on
 traffic "TCP out" -t 1
 traffic "TCP in" -t 1 -R
-check "the driver has nothing to say of it" quiet
+assert_eq "the driver has nothing to say of it" "" "$(driver_log | grep -v "enabling device")"
 sound $net0
