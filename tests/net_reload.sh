@@ -93,7 +93,7 @@ check "the books balance" balanced $net0
 check "unloaded" modprobe -r $driver
 
 # Each round would leave one at least. NAPI keeps up to 128 heads a CPU in stock; of the heads more must be left to
-# be seen, but not of those that TCP sends, nor of what the card's come with.
+# be seen; those of the card's buffers hold pages of a pool, which are looked for below.
 few_skbs() {
 	local stock=$((128 * $(nproc))) i
 	local after
