@@ -36,6 +36,7 @@ mod tests {
             c_char,
             c_int,
             c_uint,
+            c_ulong,
             c_void, //
         },
         new_spinlock,
@@ -55,15 +56,29 @@ mod tests {
             SoftIrq,
             Task, //
         },
+        dma::{
+            Addressing,
+            Pool, //
+        },
         net::{
             self,
+            Budget,
             Builder,
             Features,
+            Link,
+            Next,
+            PagePool,
+            Poller,
             Registration,
+            Shape,
             SkBuff,
             Tx,
             TxStat,
             Xmit, //
+        },
+        path::{
+            Kind,
+            PathSet, //
         },
     };
 
@@ -83,11 +98,12 @@ mod tests {
             pub(super) fn dev_open(dev: *mut bindings::net_device, ack: *mut c_void) -> c_int;
             pub(super) fn dev_close(dev: *mut bindings::net_device);
             pub(super) fn __dev_direct_xmit(skb: *mut bindings::sk_buff, queue: u16) -> c_int;
-            pub(super) fn __alloc_skb(
-                size: c_uint,
+            pub(super) fn alloc_skb_with_frags(
+                header_len: c_ulong,
+                data_len: c_ulong,
+                order: c_int,
+                error: *mut c_int,
                 gfp: bindings::gfp_t,
-                flags: c_int,
-                node: c_int,
             ) -> *mut bindings::sk_buff;
             pub(super) fn skb_put(skb: *mut bindings::sk_buff, len: c_uint) -> *mut c_void;
             pub(super) fn consume_skb(skb: *mut bindings::sk_buff);
@@ -205,17 +221,32 @@ mod tests {
         /// Sends a frame, and returns what came of it, and the frame, of which only the address may be
         /// used unless it came back.
         fn send(&self) -> Result<(c_int, *mut bindings::sk_buff)> {
+            self.send_with(0)
+        }
+
+        /// The same, with so many bytes that are in a page of their own.
+        fn send_with(&self, paged: u16) -> Result<(c_int, *mut bindings::sk_buff)> {
             let sent = self.with(|dev| {
+                let mut error = 0;
+
                 // SAFETY: The packet is new, has room for so many bytes, and is given away, with the
                 // device that it is for, which is registered.
                 unsafe {
-                    let skb = core_of_net::__alloc_skb(128, bindings::GFP_KERNEL, 0, -1);
+                    let skb = core_of_net::alloc_skb_with_frags(
+                        128,
+                        paged.into(),
+                        0,
+                        &raw mut error,
+                        bindings::GFP_KERNEL,
+                    );
                     if skb.is_null() {
                         return Err(ENOMEM);
                     }
                     let data = core_of_net::skb_put(skb, 60).cast::<u8>();
                     data.write_bytes(0, 60);
                     data.cast::<[u8; 4]>().write(MARK);
+                    (*skb).len += u32::from(paged);
+                    (*skb).data_len = paged.into();
                     set_device(skb, dev);
                     Ok((core_of_net::__dev_direct_xmit(skb, 0), skb))
                 }
@@ -321,6 +352,67 @@ mod tests {
         assert_eq!(answer, OK);
         assert_eq!(sent, 1);
         assert!(!named);
+        Ok(())
+    }
+
+    /// What has a pool, and does not poll.
+    struct Owner(PagePool);
+
+    impl Poller for Owner {
+        fn poll(&mut self, _budget: &mut Budget<'_>, _ctx: SoftIrq<'_>) -> Next {
+            Next::Done
+        }
+
+        fn mask(&mut self) {}
+
+        fn unmask(&mut self) -> bool {
+            true
+        }
+    }
+
+    /// A packet gives its pages back in one way for all of them.
+    #[test]
+    fn pages_of_others_are_not_joined_by_a_pools() -> Result {
+        let rig = Rig::new(c"others", Fate::Keep, Features::SG | Features::HW_CSUM)?;
+        rig.open()?;
+        let (plain, _) = rig.send()?;
+        let (paged, _) = rig.send_with(100)?;
+        let card = rig.card();
+        let mut other = card.kept.lock().pop().ok_or(ENOENT)?;
+        let mut own = card.kept.lock().pop().ok_or(ENOENT)?;
+        let frags = (own.frags(), other.frags());
+
+        // What is registered takes no more instances.
+        let dev: &faux::Device<Bound> = rig.parent.as_ref();
+        // SAFETY: There is no hardware: nobody addresses anything.
+        let memory = unsafe { Pool::new(dev.as_ref(), Addressing::Physical) }?;
+        let builder = Builder::new(dev.as_ref(), 1, 1)?;
+        let device = builder.device();
+        let paths = PathSet::new::<crate::LocalModule>(c"others")?;
+        let path = paths.path_or_existing(Kind::Napi, c"napi/rx0")?;
+        let pool = PagePool::new(device, 0, &memory, 64)?;
+        let napi = device.napi(Link::Rx(0), path, Owner(pool))?;
+        let joined = Task::with(|task| {
+            napi.with(task, |Owner(pool), idle| -> Result<_> {
+                let mut join = |skb: &mut SkBuff| -> Result<bool> {
+                    let frag = pool.alloc(idle, Shape::fragment(1000)?).ok_or(ENOMEM)?;
+                    Ok(skb.add_frag(frag.received(1000), pool, 0, 1000).is_ok())
+                };
+
+                Ok((join(&mut own)?, join(&mut other)?))
+            })
+        })??;
+        let after = (own.len(), other.len());
+        drop(own);
+        drop(other);
+        drop(napi);
+        drop(builder);
+        drop(rig);
+
+        assert_eq!((plain, paged), (OK, OK));
+        assert_eq!(frags, (0, 1));
+        assert_eq!(joined, (true, false));
+        assert_eq!(after, (1060, 160));
         Ok(())
     }
 
