@@ -118,12 +118,6 @@ impl Plan {
         } else {
             Receive::Small
         };
-        let max_mtu = match (device_mtu, receive) {
-            (Some(mtu), _) => mtu.into(),
-            // Nothing longer than that would come in.
-            (None, Receive::Small) => config::ETHERNET_MTU.into(),
-            (None, _) => config::MAX_MTU,
-        };
         // A pair that no CPU would use is not made.
         let most = parameters
             .queue_pairs
@@ -133,10 +127,25 @@ impl Plan {
         let used_pairs = u16::try_from(most).map_or(pairs, |most| pairs.min(most));
 
         let mut short_rings = parameters.ring_size < LEAST_RING;
+        let mut least = parameters.ring_size;
         for pair in 0..used_pairs {
-            let (_, transmit) = config::queues_of(pair).ok_or(EINVAL)?;
+            let (receive, transmit) = config::queues_of(pair).ok_or(EINVAL)?;
+            least = least.min(setup.queue_size(receive)?);
             short_rings |= setup.queue_size(transmit)? < LEAST_RING;
         }
+        let max_mtu = match (device_mtu, receive) {
+            (Some(mtu), _) => mtu.into(),
+            // Nothing longer than that would come in.
+            (None, Receive::Small) => config::ETHERNET_MTU.into(),
+            // What a whole ring of the smallest buffers holds; a split one is of a power of two.
+            (None, Receive::Mergeable) => {
+                let ring = least.checked_ilog2().map_or(0, |log| 1 << log);
+                let held: u32 = ring * frame_len(config::ETHERNET_MTU.into());
+
+                held.saturating_sub(frame_len(0)).min(config::MAX_MTU)
+            }
+            (None, Receive::Big) => config::MAX_MTU,
+        };
 
         Ok(Self {
             features: agreed,

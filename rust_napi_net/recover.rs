@@ -380,7 +380,8 @@ impl<K: Kind> Sleeper for Nap<K> {
     fn wake(&self, task: Task<'_>) {
         let mut asleep = self.0.asleep.lock();
         if !*asleep {
-            // It came while others went to sleep.
+            // It came while others went to sleep, and may have lost its power with them.
+            self.0.nic.recover.request_all();
             return;
         }
         let result = self.0.up(task);

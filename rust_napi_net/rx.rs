@@ -95,6 +95,8 @@ pub(crate) struct Receiver<K: Kind> {
     shapes: [Shapes; 2],
     /// How many descriptors one takes.
     descriptors: u16,
+    /// How many may be free before buffers are posted again.
+    slack: u16,
     /// How long frames are of late.
     average: Average,
 }
@@ -122,6 +124,13 @@ impl<K: Kind> Receiver<K> {
             };
             frame = frame.max(longest.div_ceil(u32::from(ring.size()).max(1)));
         }
+        // In batches: a notification is dear. But the buffers that are left must hold the longest frame,
+        // or the device waits for more of them, and we for it.
+        let mut slack = ring.size() / 2;
+        if plan.receive == Receive::Mergeable {
+            let needed = LARGEST.div_ceil(frame.max(1));
+            slack = slack.min(ring.size().saturating_sub(u16::try_from(needed)?));
+        }
         if frame > room || usize::from(ring.size()) <= plan.pieces() {
             dev_err!(
                 desk.function,
@@ -146,6 +155,7 @@ impl<K: Kind> Receiver<K> {
         Ok(Self {
             shapes: [shapes(frame)?, shapes(room)?],
             descriptors,
+            slack,
             spare: KVec::with_capacity(ring.size().into(), GFP_KERNEL)?,
             ring,
             pool,
@@ -404,8 +414,7 @@ impl<K: Kind> Poller for Receiver<K> {
             }
         };
 
-        // In batches: a notification is dear.
-        if self.ring.free() > self.ring.size() / 2 {
+        if self.ring.free() > self.slack {
             self.refill(budget);
         }
         next

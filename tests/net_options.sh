@@ -32,7 +32,7 @@ if [ -z "${LAB_LONG:-}" ]; then
 	done
 	rows=("${few[@]}")
 fi
-plan $((${#rows[@]} + 14))
+plan $((${#rows[@]} + 18))
 on_exit give "$net0"
 gone() { [ ! -e "$pci/$net0" ]; }
 as_it_was() {
@@ -96,3 +96,14 @@ for options in mrg_rxbuf=true mrg_rxbuf=false; do
 	check "short rings, $options: out" checksum out
 	check "short rings, $options: in" checksum in
 done
+
+# What small frames leave of such a ring must hold a large one, or both sides wait for ever.
+load ring_size=32
+if ! plug_as || ! take $net0 || ! link $net0; then bail "net0 does not come"; fi
+check "32 buffers: small frames" ping -q -c 21 -i 0.01 $peer_ip4
+check "32 buffers: large ones after them" checksum in
+check "32 buffers: and small ones again" reachable
+load ring_size=8
+if ! plug_as || ! take $net0 || ! link $net0; then bail "net0 does not come"; fi
+assert_eq "8 buffers: frames are as long as what all of them hold" 12210 \
+	"$(ip -d -j link show "$nic" | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["max_mtu"])')"

@@ -114,11 +114,13 @@ void irqkit_helper_netif_tx_stop_queue(struct netdev_queue *txq)
 	netif_tx_stop_queue(txq);
 }
 
-/* A queue without a qdisc is one of a device that was never registered. */
+/* A queue without a qdisc is one of a device that was never registered: there is nobody to wake. */
 void irqkit_helper_netif_tx_wake_queue(struct netdev_queue *txq)
 {
 	if (rcu_access_pointer(txq->qdisc))
 		netif_tx_wake_queue(txq);
+	else
+		netif_tx_start_queue(txq);
 }
 
 /* Stopped by the driver. */
