@@ -8,7 +8,7 @@
 
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/lib/net.sh"
-plan 38
+plan 39
 
 on_exit give "$net0"
 set_up
@@ -39,6 +39,7 @@ blob
 check "16 MiB out are what they were" checksum out
 check "16 MiB in are what they were" checksum in
 check "16 MiB out, by IPv6" checksum out $peer_ip6
+check "16 MiB in, by IPv6" checksum in $peer_ip6
 
 # Statistics: what one side counts, the other does, too.
 settle "$net0"

@@ -5,11 +5,11 @@
 # lab-timeout: 600
 #
 # rust_napi_net in its modes: completion by a tasklet, vectors by each policy, threaded NAPI, busy polling,
-# netpoll, GRO.
+# netpoll, GRO; what is copied, large datagrams, congestion bits, and notifications in batches.
 
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/lib/net.sh"
-plan 60
+plan 90
 
 on_exit give "$net0"
 BLOB_MIB=8
@@ -164,4 +164,97 @@ ethtool -K "$nic" gro on
 in_peer ethtool -K "$peer_nic" tso on gso on
 settle $net0
 assert_le "no more interrupts than frames" "$(packets rx_packets)" "$(awk '/^hardirq\/rx[0-9]+.runs/ { n += $2 } END { print n }' "$debugfs/$net0/stats")"
+sound $net0
+
+# Everything copied, and nothing.
+for length in 0 4096; do
+	load copybreak=$length
+	link $net0 || bail "no link"
+	traffic "copybreak=$length"
+	sound $net0
+done
+
+# Many datagrams by one call, which the device cuts, if it can: fewer frames than datagrams. What the peer sends so
+# comes in as one, and the socket gets each by itself.
+load
+link $net0 || bail "no link"
+reachable || bail "no answer"
+datagrams() {
+	"${@:2}" timeout 60 python3 - "$1" <<'END'
+import socket, sys
+SIZE, COUNT, CALLS = 1000, 40, 20
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+with socket.socket(family, socket.SOCK_DGRAM) as s:
+    s.setsockopt(socket.IPPROTO_UDP, 103, SIZE)  # UDP_SEGMENT
+    s.connect((sys.argv[1], 7009))
+    s.settimeout(20)
+    for call in range(CALLS):
+        s.send(b"".join((call * COUNT + n).to_bytes(4, "big") * (SIZE // 4) for n in range(COUNT)))
+        # The one who gets them says when it has all.
+        s.recv(10)
+END
+}
+collect() {
+	"${@:2}" timeout 100 python3 - "$1" <<'END' &
+import socket, sys
+SIZE, COUNT, CALLS = 1000, 40, 20
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+with socket.socket(family, socket.SOCK_DGRAM) as s:
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    s.bind((sys.argv[1], 7009))
+    for call in range(CALLS):
+        got = {}
+        while len(got) < COUNT:
+            data, sender = s.recvfrom(65536)
+            got[int.from_bytes(data[:4], "big")] = data
+        for n in range(call * COUNT, (call + 1) * COUNT):
+            if got.get(n) != n.to_bytes(4, "big") * (SIZE // 4):
+                sys.exit(f"datagram {n} is not what was sent")
+        s.sendto(b"all", sender)
+END
+	collector=$!
+}
+bound() { "$@" ss -Hlun "sport = :7009" | grep -q .; }
+offloaded() { [ "$(ethtool -k "$nic" | awk '/^tx-udp-segmentation:/ { print $2 }')" = on ]; }
+if offloaded; then diag "the device cuts large datagrams"; else diag "the kernel cuts large datagrams: the device does not"; fi
+for ip in $peer_ip4 $peer_ip6; do
+	collect $ip in_peer
+	wait_for 10 bound in_peer || bail "nobody listens"
+	frames=$(packets tx_packets)
+	check "800 datagrams out by 20 calls, $ip" datagrams $ip
+	check "and they are what they were" wait $collector
+	most=$((800 + 60))
+	if offloaded; then most=$((20 + 60)); fi
+	assert_le "by no more frames than that takes" $most $(($(packets tx_packets) - frames))
+done
+# Where the kernel cuts them, it says of all frames of a call but the last that more will come, and so the device is
+# notified once for all of them.
+kicks() { awk '/^tx[0-9]+_kicks/ { n += $2 } END { print n }' "$debugfs/$net0/nic"; }
+ethtool -K "$nic" tx-udp-segmentation off || bail "the device goes on cutting"
+collect $peer_ip4 in_peer
+wait_for 10 bound in_peer || bail "nobody listens"
+frames=$(packets tx_packets) before=$(kicks)
+check "800 datagrams out by 20 calls, as 800 frames" datagrams $peer_ip4
+check "and they are what they were" wait $collector
+assert_ge "it was so many" 800 $(($(packets tx_packets) - frames))
+assert_le "the device was notified of them 20 times, and of what the rest of the machine sends" 40 $(($(kicks) - before))
+ethtool -K "$nic" tx-udp-segmentation on
+for ip in $our_ip4 $our_ip6; do
+	collect $ip
+	wait_for 10 bound || bail "nobody listens"
+	check "800 datagrams in by 20 calls, $ip" datagrams $ip in_peer
+	check "and they are what they were" wait $collector
+done
+
+# Large segments with the bits of congestion.
+ecn() { sysctl -qw net.ipv4.tcp_ecn="$1" && in_peer sysctl -qw net.ipv4.tcp_ecn="$1"; }
+marked() { nstat -asz IpExtInECT0Pkts | awk '/ECT0/ { print $2 }'; }
+ecn 1 || bail "no ECN"
+before=$(marked)
+check "ECN: out" checksum out
+check "ECN: in" checksum in
+ecn 2
+assert_ge "packets came with it" 100 $(($(marked) - before))
+assert_eq "no errors, none dropped" "" "$(errors)"
+
 sound $net0

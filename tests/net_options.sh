@@ -32,7 +32,7 @@ if [ -z "${LAB_LONG:-}" ]; then
 	done
 	rows=("${few[@]}")
 fi
-plan $((${#rows[@]} + 18))
+plan $((${#rows[@]} + 19))
 on_exit give "$net0"
 gone() { [ ! -e "$pci/$net0" ]; }
 as_it_was() {
@@ -78,6 +78,7 @@ blob
 if ! plug_as host_mtu=576 || ! take $net0; then bail "net0 does not come"; fi
 nic=$(nic_of $net0)
 ip link set "$nic" up && ip addr replace $our_ip4/24 dev "$nic" && ip -n peer link set "$peer_nic" mtu 576
+check_fails "no MTU above the device's" ip link set "$nic" mtu 577
 check "an MTU of 576" reachable $peer_ip4
 check "an MTU of 576: out" checksum out
 check "an MTU of 576: in" checksum in
