@@ -38,8 +38,6 @@ impl kernel::Module for Suite {
 
 #[kunit_tests(rust_napi_net_header)]
 mod tests {
-    use kernel::prelude::*;
-
     use crate::{
         features::{
             GUEST_CSUM,
