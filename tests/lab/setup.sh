@@ -1,0 +1,230 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# lab-long: the set-up itself
+# lab-timeout: 300
+# lab-may-skip: there is no kunit kernel
+#
+# What the set-up promises: a kernel that can't take the modules is refused in one line that says why, what is
+# made is whole and made once, whatever runs beside it or ended before, and what is missing is named.
+#
+# All of it in a copy of the checkout with a cache of its own. Only the build root is the real one; the kernel
+# comes from tests/lib/archive.sh.
+
+cd "$(dirname "$0")/../.." || exit
+. scripts/guest/ktap.sh
+. tests/lib/archive.sh
+
+plan 50
+unset KDIR BUILD_NAME RUSTC LLVM CC MAKEFLAGS LAB_KERNEL INSTALL_MOD_PATH
+out=$(mktemp -d)
+on_exit rm -rf "$out"
+checkout=$PWD
+tree=$out/tree
+buildroot=$(readlink -f "$(scripts/setup/buildroot)") || bail "there is no build root"
+mkdir "$tree"
+tar -c --exclude=./build --exclude=./.git --exclude=./tools/target . | tar -x -C "$tree" || bail "no copy of the checkout"
+
+user_cache=${XDG_CACHE_HOME:-$HOME/.cache}
+
+# A cache that has got as far as the build root.
+cache=$out/cache/rust-irq-suite
+mkdir -p "$cache"
+ln -s "$buildroot" "$cache/${buildroot##*/}"
+export XDG_CACHE_HOME=$out/cache
+cd "$tree" || exit
+
+# Functions of the set-up, in a shell as its scripts have it.
+with_setup() {
+	local room=$1
+	shift
+	# shellcheck disable=SC2016 # the inner shell's own
+	bash -c '. scripts/lib.sh; . "$SETUP/$1"; shift; "$@"' setup "$room" "$@"
+}
+
+in_buildroot() { with_setup versions buildroot_run "$@"; }
+
+# says STATUS REGEX CMD...: the command must end so, with one line on stderr and nothing on stdout.
+says() {
+	local want=$1 regex=$2 status=0
+	shift 2
+	"$@" >"$out/stdout" 2>"$out/stderr" || status=$?
+	cat "$out/stdout" "$out/stderr"
+	[ "$status" -eq "$want" ] && [ ! -s "$out/stdout" ] && [ "$(wc -l <"$out/stderr")" -eq 1 ] &&
+		[[ $(cat "$out/stderr") =~ $regex ]]
+}
+
+# --- make modules KDIR=… ---
+
+# A directory that looks like one a kernel was built in, but for the files that are named.
+fake_kdir() {
+	local file
+	rm -rf "$out/kdir"
+	mkdir -p "$out/kdir/include/config" "$out/kdir/rust"
+	echo 'modules: ;' >"$out/kdir/Makefile"
+	echo 7.3.4 >"$out/kdir/include/config/kernel.release"
+	printf '%s\n' CONFIG_RUST=y 'CONFIG_RUSTC_VERSION_TEXT="rustc 1.2.3 (of a test)"' CONFIG_CC_IS_GCC=y \
+		CONFIG_GCC_VERSION=140200 >"$out/kdir/include/config/auto.conf"
+	touch "$out/kdir/rust/libkernel.rmeta" "$out/kdir/Module.symvers"
+	for file in "$@"; do rm "$out/kdir/$file"; done
+}
+fake_rustc() {
+	printf '#!/bin/sh\necho "rustc %s (of a test)"\n' "$1" >"$out/rustc"
+	chmod +x "$out/rustc"
+}
+export RUSTC=$out/rustc KDIR=$out/kdir
+
+fake_rustc 1.2.3
+check "KDIR: no such directory" says 1 "KDIR=$out/kdir: there is no such directory" scripts/modules
+fake_kdir Makefile
+check "KDIR: no Makefile" says 1 "KDIR=$out/kdir is no kernel tree: it has no Makefile" scripts/modules
+fake_kdir include/config/kernel.release
+check "KDIR: not built" says 1 "KDIR=$out/kdir has not been built: run make there first" scripts/modules
+fake_kdir include/config/auto.conf
+check "KDIR: not configured" says 1 "KDIR=$out/kdir has not been built: run make there first" scripts/modules
+fake_kdir
+echo 7.2.9 >"$out/kdir/include/config/kernel.release"
+check "KDIR: 7.2" says 1 "KDIR=$out/kdir is Linux 7\.2\.9: the suite needs 7\.3 or later" scripts/modules
+fake_kdir
+sed -i /CONFIG_RUST=/d "$out/kdir/include/config/auto.conf"
+check "KDIR: no CONFIG_RUST" says 1 "KDIR=$out/kdir: kernel 7\.3\.4 was built without CONFIG_RUST" scripts/modules
+fake_kdir rust/libkernel.rmeta
+check "KDIR: no Rust metadata" says 1 "KDIR=$out/kdir has no Rust metadata \(rust/libkernel\.rmeta\)" scripts/modules
+fake_kdir Module.symvers
+check "KDIR: no Module.symvers" says 1 "KDIR=$out/kdir has no Module\.symvers: run make there to the end" scripts/modules
+fake_kdir
+echo 'include /usr/src/linux-headers-7.3.4-common/Makefile' >"$out/kdir/Makefile"
+check "KDIR: Debian's headers, moved" says 1 "they belong in /usr/src/linux-headers-7\.3\.4, not in $out/kdir" scripts/modules
+fake_kdir
+fake_rustc 1.2.4
+check "KDIR: another rustc" says 1 "was built by rustc 1\.2\.3 \(of a test\), but $out/rustc is rustc 1\.2\.4 \(of a test\)" scripts/modules
+rm "$out/rustc"
+check "KDIR: no rustc" says 1 "no $out/rustc here: kernel 7\.3\.4 was built by rustc 1\.2\.3 \(of a test\); install it" scripts/modules
+fake_rustc 1.2.3
+assert_eq "KDIR: with nothing of that amiss the modules are built" "$tree/build/7.3.4" "$(scripts/modules 2>"$out/stderr")"
+check "make install says that there are no modules" says 1 "$tree/build/7\.3\.4 has no modules: run make modules" \
+	scripts/install built "$tree/build/7.3.4"
+unset RUSTC KDIR
+
+# --- Symbols ---
+
+mkdir "$out/rust"
+for symbol in one two three; do echo "EXPORT_SYMBOL_RUST_GPL($symbol);"; done >"$out/rust/exports_core_generated.h"
+symvers() { for symbol in "$@"; do printf '0x12345678\t%s\tvmlinux\tEXPORT_SYMBOL_GPL\t\n' "$symbol"; done >"$out/symvers"; }
+compare() { with_setup metadata.sh compare_symbols "$out/rust" "$out/symvers"; }
+symvers one other two three
+check "symbols: the kernel has them all" compare
+symvers one three
+check "symbols: one that the kernel lacks" says 1 "other source or by another compiler: it lacks 1 of 3 symbols, the first is two$" compare
+symvers one three
+printf '0x12345678\ttwo\tdrivers/some\tEXPORT_SYMBOL_GPL\t\n' >>"$out/symvers"
+check "symbols: one that only a module has" says 1 "it lacks 1 of 3 symbols, the first is two$" compare
+: >"$out/rust/exports_core_generated.h"
+check "symbols: crates that export nothing prove nothing" says 1 "export nothing$" compare
+
+# --- Options of a kernel's configuration ---
+
+printf '%s\n' CONFIG_A=y CONFIG_B=m 'CONFIG_TEXT="a b"' '# CONFIG_OFF is not set' CONFIG_STUCK=y >"$out/config"
+sticks() {
+	printf '%s\n' "$@" >"$out/fragment"
+	with_setup config.sh check_config "$out/config" "$out/fragment"
+}
+check "options: as asked for" sticks '# a comment' CONFIG_A=y CONFIG_B=m 'CONFIG_TEXT="a b"' CONFIG_OFF=n '# CONFIG_GONE is not set'
+check "options: dropped" says 1 "configuration refuses CONFIG_DROPPED=y \(scripts/kconfig\)" sticks CONFIG_A=y CONFIG_DROPPED=y
+check "options: another value" says 1 "configuration refuses CONFIG_B=y " sticks CONFIG_B=y
+check "options: on, though asked to be off" says 1 "refuses CONFIG_STUCK=n # CONFIG_A is not set " sticks CONFIG_STUCK=n '# CONFIG_A is not set'
+
+# --- A kernel, from the archive to the cache ---
+
+archive_has "$cache/archive" 7.3.4+deb13 '7.3.4-1~bpo13+1' || bail "no archive"
+MIRROR=$(mirror_of "$cache/archive")
+export MIRROR
+echo 0 >"$cache/slow"
+echo CONFIG_KUNIT=y >"$cache/refused"
+
+assert_eq "the pinned kernel, where the archive has it" "7.3.4+deb13 7.3.4-1~bpo13+1 linux-source-7.3" \
+	"$(scripts/setup/resolve 2>"$out/stderr")"
+# What runs that were killed may have left: none of it may be taken for the whole.
+mkdir -p "$cache/tmp/source/tree/half" "$cache/tmp/kernel-kunit/half"
+check_fails "an option that the kernel drops stops its build" scripts/setup/kernel kunit
+assert_match "and is named" "configuration refuses CONFIG_KUNIT=y \(scripts/kconfig\)" \
+	"$(scripts/setup/kernel kunit 2>&1 | tail -n 2 | head -n 1)"
+check_fails "and nothing of it is shown" test -e "$cache/kernels/kunit"
+check_fails "nor built" test -e "$cache/builds"
+
+echo none >"$cache/refused"
+mkdir -p "$cache/tmp/kernel-kunit/half"
+echo 3 >"$cache/slow"
+scripts/setup/kernel kunit >"$out/first" 2>"$out/first.err" &
+pid=$!
+check "a kernel is being built" wait_for 60 test -e "$cache/builds"
+status=0
+scripts/setup/kernel kunit >"$out/second" 2>"$out/second.err" || status=$?
+assert_eq "a second run that wants the same" 0 "$status"
+assert_eq "waits, and says for what" "waiting for another run that holds $cache/locks/kernel-kunit" "$(cat "$out/second.err")"
+status=0
+wait "$pid" || status=$?
+assert_eq "the first one" 0 "$status"
+assert_eq "both have the same" "$(cat "$out/first")" "$(cat "$out/second")"
+assert_eq "which is what the link names" "$(readlink -f "$cache/kernels/kunit")" "$(cat "$out/first")"
+assert_eq "and was built once" built "$(cat "$cache/builds")"
+assert_eq "whole: release, compiler, image" "7.3.4-tiny CC=x86_64-linux-gnu-gcc-14 image" \
+	"$(cd "$cache/kernels/kunit" && paste -d ' ' release <(sed -n 1p make-args) vmlinuz)"
+assert_eq "nothing of what earlier runs have left half made" "" \
+	"$(find "$cache/kernels/" "$cache/source/" "$cache/tmp" -name half)"
+
+# --- make doctor, and a machine without the tools ---
+
+mkdir "$out/bin"
+for tool in awk cat df dirname grep id mkdir readlink sed sort tr uname; do
+	ln -s "$(command -v $tool)" "$out/bin/$tool" || bail "no $tool"
+done
+status=0
+PATH=$out/bin scripts/doctor >"$out/stdout" 2>"$out/stderr" || status=$?
+assert_eq "make doctor fails where tools are missing" 1 "$status"
+assert_eq "and names each" "mmdebstrap apt-get make flock unshare mount" \
+	"$(sed -nE 's/^  MISSING   (mmdebstrap|apt-get|make|flock|unshare|mount) \(.*\): .*install.*/\1/p' "$out/stdout" | paste -sd ' ')"
+assert_eq "and counts them" "$(grep -c '^  MISSING ' "$out/stdout") missing, see above." "$(tail -n 1 "$out/stdout")"
+assert_eq "all that without an error of its own" "" "$(cat "$out/stderr")"
+# There is no apt-get either, so nothing can be installed.
+check "the set-up names what it can't install" says 1 "missing here: make mmdebstrap .*util-linux xz-utils; run .make doctor" \
+	env PATH="$out/bin" scripts/setup/host
+XDG_CACHE_HOME=$user_cache "$checkout/scripts/doctor" >"$out/stdout" 2>&1
+assert_eq "make doctor on this machine, where the lab runs" "0 Nothing is missing: make demo" "$? $(tail -n 1 "$out/stdout")"
+
+# --- make clean, make distclean ---
+
+export XDG_CACHE_HOME=$out/small
+cache=$out/small/rust-irq-suite
+mkdir -p "$cache"/{kernels/some,locks} build/some
+touch "$cache/kernels/some/file" build/some/file rust-project.json
+make clean >"$out/stdout" 2>&1
+assert_eq "make clean removes build/ and rust-project.json, and no more" "$cache/kernels/some/file" \
+	"$(ls -d build rust-project.json "$cache/kernels/some/file" 2>/dev/null)"
+mkdir build
+flock "$cache/locks/some" make distclean >"$out/stdout" 2>&1
+assert_eq "make distclean leaves the cache to a run that is at work there" "$cache/kernels/some/file" "$(ls -d "$cache/kernels/some/file")"
+assert_match "and says so" "clean: another run is at work in $cache \(it holds $cache/locks/some\)" "$(cat "$out/stdout")"
+check "make distclean" make distclean
+assert_eq "removes build/ and the cache" "" "$(ls -d build "$cache" 2>/dev/null)"
+export XDG_CACHE_HOME=$user_cache
+
+# --- make rust-analyzer: of the checkout, whose modules are built ---
+
+cd "$checkout" || exit
+project=rust-project.json
+[ -e "$project" ] || on_exit rm -f "$checkout/$project"
+if [ -e "$user_cache/rust-irq-suite/kernels/kunit/release" ]; then
+	check "make rust-analyzer" make rust-analyzer
+	check "its JSON is valid" in_buildroot python3 -m json.tool "$project" /dev/null
+	in_buildroot python3 -c '
+import json, sys
+for crate in json.load(open(sys.argv[1]))["crates"]:
+    print(crate["root_module"])
+' "$project" >"$out/sources"
+	assert_eq "every source file that it names exists" "" "$(while read -r file; do [ -f "$file" ] || echo "$file"; done <"$out/sources")"
+	assert_eq "the suite's are among them" 4 \
+		"$(grep -cxF -e "$checkout/rust/irqkit/lib.rs" -e "$checkout/rust_irq_demo/rust_irq_demo.rs" \
+			-e "$checkout/rust_workqueue/rust_workqueue.rs" -e "$checkout/rust_napi_net/rust_napi_net.rs" "$out/sources")"
+else
+	for name in "make rust-analyzer" JSON "source files" "our source files"; do skip "$name" "there is no kunit kernel"; done
+fi

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# A Debian archive with a kernel in it, both as small as can be, for tests of the set-up: apt takes the one for a
+# mirror, and the source of the other is "built" in a second.
+#
+#   archive_has DIR ABI VERSION   makes the archive DIR, or makes it anew, with nothing but that kernel
+#   mirror_of DIR                 what to say in MIRROR for it to be used
+#
+# The kernel's "build" writes a line to CACHE/builds, takes as long as CACHE/slow says, and its configuration
+# drops the options that are in CACHE/refused.
+
+mirror_of() { echo "[trusted=yes] file:$1"; }
+
+# add_package DIR NAME VERSION TREE
+add_package() {
+	local file=pool/$2_$3_amd64.deb
+	mkdir -p "$4/DEBIAN" "$1/pool"
+	printf '%s\n' "Package: $2" "Version: $3" "Architecture: amd64" "Maintainer: nobody <nobody@localhost>" \
+		"Description: a test's" >"$4/DEBIAN/control"
+	dpkg-deb --root-owner-group -Znone -b "$4" "$1/$file" >/dev/null || return
+	cat "$4/DEBIAN/control" - >>"$1/Packages" <<-EOF
+		Filename: $file
+		Size: $(stat -c %s "$1/$file")
+		SHA256: $(sha256sum <"$1/$file" | cut -d ' ' -f 1)
+
+	EOF
+}
+
+# write_source DIR VERSION: what the set-up asks of a kernel's source.
+write_source() {
+	mkdir -p "$1"
+	touch "$1/Kbuild"
+	echo "release := $2-tiny" >"$1/Makefile"
+	cat >>"$1/Makefile" <<-'EOF'
+		.RECIPEPREFIX := >
+		cache := $(O)/../..
+		allnoconfig:
+		> grep -E '^CONFIG_.*=' $(KCONFIG_ALLCONFIG) | grep -v '=n$$' | grep -vxF -f $(cache)/refused >$(O)/.config
+		bzImage:
+		> echo built >>$(cache)/builds
+		> sleep $$(cat $(cache)/slow)
+		> mkdir -p $(O)/arch/x86/boot/compressed $(O)/include/config $(O)/scripts $(O)/tools
+		> echo $(release) >$(O)/include/config/kernel.release
+		> echo image >$(O)/arch/x86/boot/bzImage
+		> echo 'export KBUILD_OUTPUT = $(O)' >$(O)/Makefile
+		modules: ;
+		modules_install:
+		> mkdir -p $(INSTALL_MOD_PATH)/lib/modules/$(release)
+		> cd $(INSTALL_MOD_PATH)/lib/modules/$(release) && touch modules.order modules.builtin modules.builtin.modinfo
+	EOF
+}
+
+archive_has() {
+	local dir=$1 abi=$2 version=$3 source suite lists
+	source=linux-source-$(sed -E 's/^([0-9]+\.[0-9]+).*/\1/' <<<"$abi")
+	rm -rf "$dir"
+	mkdir -p "$dir/tree/usr/src"
+	write_source "$dir/$source" "${abi%%+*}"
+	tar -C "$dir" -cJf "$dir/tree/usr/src/$source.tar.xz" "$source" || return
+	add_package "$dir" "$source" "$version" "$dir/tree" || return
+	add_package "$dir" "linux-headers-$abi-cloud-amd64" "$version" "$dir/empty" || return
+	for suite in trixie trixie-backports; do
+		lists=$dir/dists/$suite
+		mkdir -p "$lists/main/binary-amd64"
+		cp "$dir/Packages" "$lists/main/binary-amd64/"
+		cat >"$lists/Release" <<-EOF
+			Suite: $suite
+			Codename: $suite
+			Date: $(LC_ALL=C date -uR)
+			Components: main
+			Architectures: amd64
+			SHA256:
+			 $(sha256sum <"$dir/Packages" | cut -d ' ' -f 1) $(stat -c %s "$dir/Packages") main/binary-amd64/Packages
+		EOF
+	done
+}
