@@ -14,7 +14,7 @@ cd "$(dirname "$0")/../.." || exit
 . scripts/guest/ktap.sh
 . tests/lib/archive.sh
 
-plan 50
+plan 56
 unset KDIR BUILD_NAME RUSTC LLVM CC MAKEFLAGS LAB_KERNEL INSTALL_MOD_PATH
 out=$(mktemp -d)
 on_exit rm -rf "$out"
@@ -103,6 +103,13 @@ fake_rustc 1.2.3
 assert_eq "KDIR: with nothing of that amiss the modules are built" "$tree/build/7.3.4" "$(scripts/modules 2>"$out/stderr")"
 check "make install says that there are no modules" says 1 "$tree/build/7\.3\.4 has no modules: run make modules" \
 	scripts/install built "$tree/build/7.3.4"
+echo 'modules: ; @echo "error[E0061]: one of a test"; false' >"$out/kdir/Makefile"
+last_line() { "$@" 2>&1 >/dev/null | tail -n 1; }
+assert_match "modules that do not build for the kernel they are written for" "^modules: modules for kernel 7\.3\.4: failed" \
+	"$(last_line scripts/modules)"
+echo 7.9.1-own >"$out/kdir/include/config/kernel.release"
+check_fails "modules that do not build for a newer one" scripts/modules
+assert_match "the Rust interfaces may have changed" "is written for Linux 7\.3\.4, this is 7\.9\.1-own\.$" "$(last_line scripts/modules)"
 unset RUSTC KDIR
 
 # --- Symbols ---
@@ -171,6 +178,18 @@ assert_eq "whole: release, compiler, image" "7.3.4-tiny CC=x86_64-linux-gnu-gcc-
 	"$(cd "$cache/kernels/kunit" && paste -d ' ' release <(sed -n 1p make-args) vmlinuz)"
 assert_eq "nothing of what earlier runs have left half made" "" \
 	"$(find "$cache/kernels/" "$cache/source/" "$cache/tmp" -name half)"
+
+assert_match "modules that do not build for the lab's kernel" "^modules: modules for the kunit kernel: failed" \
+	"$(last_line scripts/setup/modules kunit)"
+
+# --- The archive has a newer kernel only ---
+
+rm "$cache"/kernel-*
+archive_has "$cache/archive" 7.9.1+deb13 '7.9.1-1~bpo13+1' || bail "no archive"
+assert_eq "the newest kernel, where the archive has not got the pinned one" "7.9.1+deb13 7.9.1-1~bpo13+1 linux-source-7.9" \
+	"$(scripts/setup/resolve 2>"$out/stderr")"
+assert_match "modules that do not build for it" "is written for Linux 7\.3\.4, this is 7\.9\.1-tiny\.$" \
+	"$(last_line scripts/setup/modules kunit)"
 
 # --- make doctor, and a machine without the tools ---
 

@@ -7,7 +7,7 @@
 #   archive_has DIR ABI VERSION   makes the archive DIR, or makes it anew, with nothing but that kernel
 #   mirror_of DIR                 what to say in MIRROR for it to be used
 #
-# The kernel's "build" writes a line to CACHE/builds, takes as long as CACHE/slow says, and its configuration
+# No module builds for the kernel. Its own "build" writes a line to CACHE/builds, takes as long as CACHE/slow says, and its configuration
 # drops the options that are in CACHE/refused.
 
 mirror_of() { echo "[trusted=yes] file:$1"; }
@@ -44,6 +44,7 @@ write_source() {
 		> echo $(release) >$(O)/include/config/kernel.release
 		> echo image >$(O)/arch/x86/boot/bzImage
 		> echo 'export KBUILD_OUTPUT = $(O)' >$(O)/Makefile
+		> echo 'modules: ; @echo "error[E0061]: one of a test"; false' >>$(O)/Makefile
 		modules: ;
 		modules_install:
 		> mkdir -p $(INSTALL_MOD_PATH)/lib/modules/$(release)
