@@ -3,7 +3,7 @@
 #
 # Debian packages for the lab: downloaded and verified by the build root's apt, with package lists
 # of its own, and unpacked without being installed. Source scripts/lib.sh and versions before it,
-# and hold the lock `apt` around everything but unpack().
+# and hold the lock `apt` around what runs apt.
 
 APT=$CACHE/apt
 DL=$CACHE/dl
@@ -56,6 +56,21 @@ deb() {
 		echo "$file"
 	done
 }
+
+# here VERSION PACKAGE...: whether all of them have been downloaded.
+here() {
+	local version=$1 package
+	shift
+	for package in "$@"; do
+		[ -e "$(deb "$package" "$version")" ] || return
+	done
+}
+
+# source_dir VERSION: where the kernel's source of that version is unpacked.
+source_dir() { echo "$CACHE/source/$(tr -c '[:alnum:].\n' - <<<"$1")"; }
+
+# source_here VERSION PACKAGE: whether it is, or need only be.
+source_here() { [ -e "$(source_dir "$1")/Kbuild" ] || here "$1" "$2"; }
 
 unpack() {
 	local dir=$1 file

@@ -14,7 +14,7 @@ cd "$(dirname "$0")/../.." || exit
 . scripts/guest/ktap.sh
 . tests/lib/archive.sh
 
-plan 56
+plan 64
 unset KDIR BUILD_NAME RUSTC LLVM CC MAKEFLAGS LAB_KERNEL INSTALL_MOD_PATH
 out=$(mktemp -d)
 on_exit rm -rf "$out"
@@ -182,14 +182,36 @@ assert_eq "nothing of what earlier runs have left half made" "" \
 assert_match "modules that do not build for the lab's kernel" "^modules: modules for the kunit kernel: failed" \
 	"$(last_line scripts/setup/modules kunit)"
 
-# --- The archive has a newer kernel only ---
+# --- The archive drops that version, and has a newer one ---
 
-rm "$cache"/kernel-*
+echo 0 >"$cache/slow"
+says_of_archive() { grep "the archive no longer has" "$out/stderr"; }
+
 archive_has "$cache/archive" 7.9.1+deb13 '7.9.1-1~bpo13+1' || bail "no archive"
-assert_eq "the newest kernel, where the archive has not got the pinned one" "7.9.1+deb13 7.9.1-1~bpo13+1 linux-source-7.9" \
-	"$(scripts/setup/resolve 2>"$out/stderr")"
-assert_match "modules that do not build for it" "is written for Linux 7\.3\.4, this is 7\.9\.1-tiny\.$" \
+rm -r "$cache"/kernels/*
+assert_eq "a version that was chosen stays while nothing of it need be downloaded" "$(cat "$out/first")" \
+	"$(scripts/setup/kernel kunit 2>"$out/stderr")"
+rm -r "$cache"/kernels/* "$cache/source"
+assert_eq "else one is chosen again" 7.9.1-tiny "$(cat "$(scripts/setup/kernel kunit 2>"$out/stderr")/release")"
+assert_eq "which is said once" \
+	"the archive no longer has kernel 7.3.4-1~bpo13+1, taking 7.9.1-1~bpo13+1: every kernel of the lab is made of it" \
+	"$(says_of_archive)"
+assert_eq "and kept" "7.9.1+deb13 7.9.1-1~bpo13+1 linux-source-7.9" "$(scripts/setup/resolve 2>"$out/stderr")"
+
+archive_has "$cache/archive" 7.9.2+deb13 '7.9.2-1~bpo13+1' || bail "no archive"
+assert_eq "a stock kernel, whose source is here" 7.9.2+deb13-cloud-amd64 "$(cat "$(scripts/setup/kernel debian 2>"$out/stderr")/release")"
+assert_match "chosen again" "no longer has kernel 7\.9\.1-1~bpo13\+1, taking 7\.9\.2-1~bpo13\+1" "$(says_of_archive)"
+assert_match "modules that do not build for a newer kernel of the lab" "is written for Linux 7\.3\.4, this is 7\.9\.2-tiny\.$" \
 	"$(last_line scripts/setup/modules kunit)"
+
+archive_has "$cache/archive" 7.9.3+deb13 '7.9.3-1~bpo13+1' || bail "no archive"
+rm -r "$cache/source"
+assert_eq "the source alone" "$cache/source/7.9.3-1-bpo13-1" "$(scripts/setup/source 2>"$out/stderr")"
+archive_has "$cache/archive" 7.2.9+deb13 '7.2.9-1~bpo13+1' || bail "no archive"
+rm -r "$cache/source"
+check_fails "no version that will do" scripts/setup/kernel debian
+assert_match "and how to mend it" "^resolve: the newest kernel in trixie-backports is 7\.2\.9\+deb13, the suite needs 7\.3: try MIRROR=" \
+	"$(last_line scripts/setup/kernel debian)"
 
 # --- make doctor, and a machine without the tools ---
 

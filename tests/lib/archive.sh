@@ -4,7 +4,8 @@
 # A Debian archive with a kernel in it, both as small as can be, for tests of the set-up: apt takes the one for a
 # mirror, and the source of the other is "built" in a second.
 #
-#   archive_has DIR ABI VERSION   makes the archive DIR, or makes it anew, with nothing but that kernel
+#   archive_has DIR ABI VERSION   makes the archive DIR, or makes it anew, with nothing but that kernel: its source and
+#                                 what Debian builds of it for clouds, which exports two symbols
 #   mirror_of DIR                 what to say in MIRROR for it to be used
 #
 # No module builds for the kernel. Its own "build" writes a line to CACHE/builds, takes as long as CACHE/slow says, and its configuration
@@ -45,22 +46,39 @@ write_source() {
 		> echo image >$(O)/arch/x86/boot/bzImage
 		> echo 'export KBUILD_OUTPUT = $(O)' >$(O)/Makefile
 		> echo 'modules: ; @echo "error[E0061]: one of a test"; false' >>$(O)/Makefile
-		modules: ;
+		modules olddefconfig: ;
+		prepare:
+		> mkdir -p $(O)/rust/kernel
+		> printf 'EXPORT_SYMBOL_RUST_GPL(%s);\n' one two >$(O)/rust/exports_core_generated.h
+		> touch $(O)/rust/libkernel.rmeta $(O)/rust/libmacros.so $(O)/rust/kernel/generated_one.rs
 		modules_install:
 		> mkdir -p $(INSTALL_MOD_PATH)/lib/modules/$(release)
 		> cd $(INSTALL_MOD_PATH)/lib/modules/$(release) && touch modules.order modules.builtin modules.builtin.modinfo
 	EOF
 }
 
+# write_stock DIR ABI RELEASE: the content of a stock kernel's packages, in directories of DIR by their names.
+write_stock() {
+	local headers=$1/linux-headers-$3/usr/src/linux-headers-$3 modules=$1/linux-binary-$3/usr/lib/modules/$3
+	mkdir -p "$headers/scripts" "$1/linux-headers-$2-common/usr/src/linux-headers-$2-common" "$modules" \
+		"$1"/linux-{base-"$3",modules-"$3",kbuild-"$2"}
+	echo "include /usr/src/linux-headers-$2-common/Makefile" >"$headers/Makefile"
+	echo CONFIG_RUST=y | tee "$headers/.config" >"$modules/config"
+	printf '0x12345678\t%s\tvmlinux\tEXPORT_SYMBOL_GPL\t\n' one two >"$headers/Module.symvers"
+	echo image >"$modules/vmlinuz"
+}
+
 archive_has() {
-	local dir=$1 abi=$2 version=$3 source suite lists
+	local dir=$1 abi=$2 version=$3 source suite lists package
 	source=linux-source-$(sed -E 's/^([0-9]+\.[0-9]+).*/\1/' <<<"$abi")
 	rm -rf "$dir"
-	mkdir -p "$dir/tree/usr/src"
+	mkdir -p "$dir/packages/$source/usr/src"
 	write_source "$dir/$source" "${abi%%+*}"
-	tar -C "$dir" -cJf "$dir/tree/usr/src/$source.tar.xz" "$source" || return
-	add_package "$dir" "$source" "$version" "$dir/tree" || return
-	add_package "$dir" "linux-headers-$abi-cloud-amd64" "$version" "$dir/empty" || return
+	tar -C "$dir" -cJf "$dir/packages/$source/usr/src/$source.tar.xz" "$source" || return
+	write_stock "$dir/packages" "$abi" "$abi-cloud-amd64"
+	for package in "$dir"/packages/*; do
+		add_package "$dir" "${package##*/}" "$version" "$package" || return
+	done
 	for suite in trixie trixie-backports; do
 		lists=$dir/dists/$suite
 		mkdir -p "$lists/main/binary-amd64"
