@@ -13,12 +13,14 @@
 cd "$(dirname "$0")/../.." || exit
 . scripts/guest/ktap.sh
 . tests/lib/archive.sh
+. scripts/setup/versions
 
 plan 64
 unset KDIR BUILD_NAME RUSTC LLVM CC MAKEFLAGS LAB_KERNEL INSTALL_MOD_PATH
 out=$(mktemp -d)
 on_exit rm -rf "$out"
 checkout=$PWD
+pinned=${KERNEL_ABI%%+*}
 tree=$out/tree
 buildroot=$(readlink -f "$(scripts/setup/buildroot)") || bail "there is no build root"
 mkdir "$tree"
@@ -61,7 +63,7 @@ fake_kdir() {
 	rm -rf "$out/kdir"
 	mkdir -p "$out/kdir/include/config" "$out/kdir/rust"
 	echo 'modules: ;' >"$out/kdir/Makefile"
-	echo 7.3.4 >"$out/kdir/include/config/kernel.release"
+	echo "$pinned" >"$out/kdir/include/config/kernel.release"
 	printf '%s\n' CONFIG_RUST=y 'CONFIG_RUSTC_VERSION_TEXT="rustc 1.2.3 (of a test)"' CONFIG_CC_IS_GCC=y \
 		CONFIG_GCC_VERSION=140200 >"$out/kdir/include/config/auto.conf"
 	touch "$out/kdir/rust/libkernel.rmeta" "$out/kdir/Module.symvers"
@@ -83,33 +85,33 @@ fake_kdir include/config/auto.conf
 check "KDIR: not configured" says 1 "KDIR=$out/kdir has not been built: run make there first" scripts/modules
 fake_kdir
 echo 7.2.9 >"$out/kdir/include/config/kernel.release"
-check "KDIR: 7.2" says 1 "KDIR=$out/kdir is Linux 7\.2\.9: the suite needs 7\.3 or later" scripts/modules
+check "KDIR: 7.2" says 1 "KDIR=$out/kdir is Linux 7\.2\.9: the suite needs $KERNEL_MIN or later" scripts/modules
 fake_kdir
 sed -i /CONFIG_RUST=/d "$out/kdir/include/config/auto.conf"
-check "KDIR: no CONFIG_RUST" says 1 "KDIR=$out/kdir: kernel 7\.3\.4 was built without CONFIG_RUST" scripts/modules
+check "KDIR: no CONFIG_RUST" says 1 "KDIR=$out/kdir: kernel $pinned was built without CONFIG_RUST" scripts/modules
 fake_kdir rust/libkernel.rmeta
 check "KDIR: no Rust metadata" says 1 "KDIR=$out/kdir has no Rust metadata \(rust/libkernel\.rmeta\)" scripts/modules
 fake_kdir Module.symvers
 check "KDIR: no Module.symvers" says 1 "KDIR=$out/kdir has no Module\.symvers: run make there to the end" scripts/modules
 fake_kdir
-echo 'include /usr/src/linux-headers-7.3.4-common/Makefile' >"$out/kdir/Makefile"
-check "KDIR: Debian's headers, moved" says 1 "they belong in /usr/src/linux-headers-7\.3\.4, not in $out/kdir" scripts/modules
+echo "include /usr/src/linux-headers-$pinned-common/Makefile" >"$out/kdir/Makefile"
+check "KDIR: Debian's headers, moved" says 1 "they belong in /usr/src/linux-headers-$pinned, not in $out/kdir" scripts/modules
 fake_kdir
 fake_rustc 1.2.4
 check "KDIR: another rustc" says 1 "was built by rustc 1\.2\.3 \(of a test\), but $out/rustc is rustc 1\.2\.4 \(of a test\)" scripts/modules
 rm "$out/rustc"
-check "KDIR: no rustc" says 1 "no $out/rustc here: kernel 7\.3\.4 was built by rustc 1\.2\.3 \(of a test\); install it" scripts/modules
+check "KDIR: no rustc" says 1 "no $out/rustc here: kernel $pinned was built by rustc 1\.2\.3 \(of a test\); install it" scripts/modules
 fake_rustc 1.2.3
-assert_eq "KDIR: with nothing of that amiss the modules are built" "$tree/build/7.3.4" "$(scripts/modules 2>"$out/stderr")"
-check "make install says that there are no modules" says 1 "$tree/build/7\.3\.4 has no modules: run make modules" \
-	scripts/install built "$tree/build/7.3.4"
+assert_eq "KDIR: with nothing of that amiss the modules are built" "$tree/build/$pinned" "$(scripts/modules 2>"$out/stderr")"
+check "make install says that there are no modules" says 1 "$tree/build/$pinned has no modules: run make modules" \
+	scripts/install built "$tree/build/$pinned"
 echo 'modules: ; @echo "error[E0061]: one of a test"; false' >"$out/kdir/Makefile"
 last_line() { "$@" 2>&1 >/dev/null | tail -n 1; }
-assert_match "modules that do not build for the kernel they are written for" "^modules: modules for kernel 7\.3\.4: failed" \
+assert_match "modules that do not build for the kernel they are written for" "^modules: modules for kernel $pinned: failed" \
 	"$(last_line scripts/modules)"
-echo 7.9.1-own >"$out/kdir/include/config/kernel.release"
+echo 99.1.1-own >"$out/kdir/include/config/kernel.release"
 check_fails "modules that do not build for a newer one" scripts/modules
-assert_match "the Rust interfaces may have changed" "is written for Linux 7\.3\.4, this is 7\.9\.1-own\.$" "$(last_line scripts/modules)"
+assert_match "the Rust interfaces may have changed" "is written for Linux $pinned, this is 99\.1\.1-own\.$" "$(last_line scripts/modules)"
 unset RUSTC KDIR
 
 # --- Symbols ---
@@ -142,13 +144,13 @@ check "options: on, though asked to be off" says 1 "refuses CONFIG_STUCK=n # CON
 
 # --- A kernel, from the archive to the cache ---
 
-archive_has "$cache/archive" 7.3.4+deb13 '7.3.4-1~bpo13+1' || bail "no archive"
+archive_has "$cache/archive" "$KERNEL_ABI" "$KERNEL_VERSION" || bail "no archive"
 MIRROR=$(mirror_of "$cache/archive")
 export MIRROR
 echo 0 >"$cache/slow"
 echo CONFIG_KUNIT=y >"$cache/refused"
 
-assert_eq "the pinned kernel, where the archive has it" "7.3.4+deb13 7.3.4-1~bpo13+1 linux-source-7.3" \
+assert_eq "the pinned kernel, where the archive has it" "$KERNEL_ABI $KERNEL_VERSION linux-source-${pinned%.*}" \
 	"$(scripts/setup/resolve 2>"$out/stderr")"
 # What runs that were killed may have left: none of it may be taken for the whole.
 mkdir -p "$cache/tmp/source/tree/half" "$cache/tmp/kernel-kunit/half"
@@ -174,7 +176,7 @@ assert_eq "the first one" 0 "$status"
 assert_eq "both have the same" "$(cat "$out/first")" "$(cat "$out/second")"
 assert_eq "which is what the link names" "$(readlink -f "$cache/kernels/kunit")" "$(cat "$out/first")"
 assert_eq "and was built once" built "$(cat "$cache/builds")"
-assert_eq "whole: release, compiler, image" "7.3.4-tiny CC=x86_64-linux-gnu-gcc-14 image" \
+assert_eq "whole: release, compiler, image" "$pinned-tiny CC=x86_64-linux-gnu-gcc-14 image" \
 	"$(cd "$cache/kernels/kunit" && paste -d ' ' release <(sed -n 1p make-args) vmlinuz)"
 assert_eq "nothing of what earlier runs have left half made" "" \
 	"$(find "$cache/kernels/" "$cache/source/" "$cache/tmp" -name half)"
@@ -187,30 +189,30 @@ assert_match "modules that do not build for the lab's kernel" "^modules: modules
 echo 0 >"$cache/slow"
 says_of_archive() { grep "the archive no longer has" "$out/stderr"; }
 
-archive_has "$cache/archive" 7.9.1+deb13 '7.9.1-1~bpo13+1' || bail "no archive"
+archive_has "$cache/archive" 99.1.1+deb13 '99.1.1-1~bpo13+1' || bail "no archive"
 rm -r "$cache"/kernels/*
 assert_eq "a version that was chosen stays while nothing of it need be downloaded" "$(cat "$out/first")" \
 	"$(scripts/setup/kernel kunit 2>"$out/stderr")"
 rm -r "$cache"/kernels/* "$cache/source"
-assert_eq "else one is chosen again" 7.9.1-tiny "$(cat "$(scripts/setup/kernel kunit 2>"$out/stderr")/release")"
+assert_eq "else one is chosen again" 99.1.1-tiny "$(cat "$(scripts/setup/kernel kunit 2>"$out/stderr")/release")"
 assert_eq "which is said once" \
-	"the archive no longer has kernel 7.3.4-1~bpo13+1, taking 7.9.1-1~bpo13+1: every kernel of the lab is made of it" \
+	"the archive no longer has kernel $KERNEL_VERSION, taking 99.1.1-1~bpo13+1: every kernel of the lab is made of it" \
 	"$(says_of_archive)"
-assert_eq "and kept" "7.9.1+deb13 7.9.1-1~bpo13+1 linux-source-7.9" "$(scripts/setup/resolve 2>"$out/stderr")"
+assert_eq "and kept" "99.1.1+deb13 99.1.1-1~bpo13+1 linux-source-99.1" "$(scripts/setup/resolve 2>"$out/stderr")"
 
-archive_has "$cache/archive" 7.9.2+deb13 '7.9.2-1~bpo13+1' || bail "no archive"
-assert_eq "a stock kernel, whose source is here" 7.9.2+deb13-cloud-amd64 "$(cat "$(scripts/setup/kernel debian 2>"$out/stderr")/release")"
-assert_match "chosen again" "no longer has kernel 7\.9\.1-1~bpo13\+1, taking 7\.9\.2-1~bpo13\+1" "$(says_of_archive)"
-assert_match "modules that do not build for a newer kernel of the lab" "is written for Linux 7\.3\.4, this is 7\.9\.2-tiny\.$" \
+archive_has "$cache/archive" 99.1.2+deb13 '99.1.2-1~bpo13+1' || bail "no archive"
+assert_eq "a stock kernel, whose source is here" 99.1.2+deb13-cloud-amd64 "$(cat "$(scripts/setup/kernel debian 2>"$out/stderr")/release")"
+assert_match "chosen again" "no longer has kernel 99\.1\.1-1~bpo13\+1, taking 99\.1\.2-1~bpo13\+1" "$(says_of_archive)"
+assert_match "modules that do not build for a newer kernel of the lab" "is written for Linux $pinned, this is 99\.1\.2-tiny\.$" \
 	"$(last_line scripts/setup/modules kunit)"
 
-archive_has "$cache/archive" 7.9.3+deb13 '7.9.3-1~bpo13+1' || bail "no archive"
+archive_has "$cache/archive" 99.1.3+deb13 '99.1.3-1~bpo13+1' || bail "no archive"
 rm -r "$cache/source"
-assert_eq "the source alone" "$cache/source/7.9.3-1-bpo13-1" "$(scripts/setup/source 2>"$out/stderr")"
+assert_eq "the source alone" "$cache/source/99.1.3-1-bpo13-1" "$(scripts/setup/source 2>"$out/stderr")"
 archive_has "$cache/archive" 7.2.9+deb13 '7.2.9-1~bpo13+1' || bail "no archive"
 rm -r "$cache/source"
 check_fails "no version that will do" scripts/setup/kernel debian
-assert_match "and how to mend it" "^resolve: the newest kernel in trixie-backports is 7\.2\.9\+deb13, the suite needs 7\.3: try MIRROR=" \
+assert_match "and how to mend it" "^resolve: the newest kernel in $KERNEL_SUITE is 7\.2\.9\+deb13, the suite needs $KERNEL_MIN: try MIRROR=" \
 	"$(last_line scripts/setup/kernel debian)"
 
 # --- make doctor, and a machine without the tools ---

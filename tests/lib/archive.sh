@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # A Debian archive with a kernel in it, both as small as can be, for tests of the set-up: apt takes the one for a
-# mirror, and the source of the other is "built" in a second.
+# mirror, and the source of the other is "built" in a second. Source scripts/setup/versions before it is used.
 #
 #   archive_has DIR ABI VERSION   makes the archive DIR, or makes it anew, with nothing but that kernel: its source and
 #                                 what Debian builds of it for clouds, which exports two symbols
@@ -69,7 +69,7 @@ write_stock() {
 }
 
 archive_has() {
-	local dir=$1 abi=$2 version=$3 source suite lists package
+	local dir=$1 abi=$2 version=$3 source codename lists package
 	source=linux-source-$(sed -E 's/^([0-9]+\.[0-9]+).*/\1/' <<<"$abi")
 	rm -rf "$dir"
 	mkdir -p "$dir/packages/$source/usr/src"
@@ -79,13 +79,13 @@ archive_has() {
 	for package in "$dir"/packages/*; do
 		add_package "$dir" "${package##*/}" "$version" "$package" || return
 	done
-	for suite in trixie trixie-backports; do
-		lists=$dir/dists/$suite
+	for codename in "$SUITE" "$KERNEL_SUITE"; do
+		lists=$dir/dists/$codename
 		mkdir -p "$lists/main/binary-amd64"
 		cp "$dir/Packages" "$lists/main/binary-amd64/"
 		cat >"$lists/Release" <<-EOF
-			Suite: $suite
-			Codename: $suite
+			Suite: $codename
+			Codename: $codename
 			Date: $(LC_ALL=C date -uR)
 			Components: main
 			Architectures: amd64
