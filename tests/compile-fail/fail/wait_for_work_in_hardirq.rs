@@ -16,6 +16,8 @@ pub fn handle(ctx: HardIrq<'_>, work: &Item, queue: &Queue) {
     let _ = work.cancel();
     let _ = work.flush(ctx); //~ ERROR E0308 mismatched types
     let _ = work.cancel_and_wait(ctx); //~ ERROR E0308 mismatched types
+    let _ = queue.flush(ctx); //~ ERROR E0308 mismatched types
+    let _ = queue.set_max_active(ctx, 1); //~ ERROR E0308 mismatched types
     let _ = queue.drain(ctx, kernel::time::Delta::ZERO); //~ ERROR E0308 mismatched types
     let _ = (ctx, queue);
 }

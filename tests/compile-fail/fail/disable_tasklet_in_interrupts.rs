@@ -3,7 +3,10 @@
 //! Waiting for a tasklet takes a task: the tasklet could be interrupted right below.
 
 use irqkit::{
-    context::SoftIrq,
+    context::{
+        HardIrq,
+        SoftIrq, //
+    },
     path::Run,
     tasklet::{
         Tasklet,
@@ -28,4 +31,9 @@ impl TaskletHandler for Waiter {
         let _guard = self.0.disable(ctx); //~ ERROR E0308 expected `Task<'_>`, found `SoftIrq<'_>`
         let _guard = (ctx, self.0.disable_nosync());
     }
+}
+
+pub fn hard<T: TaskletHandler>(tasklet: Pin<&Tasklet<T>>, ctx: HardIrq<'_>) {
+    let _guard = tasklet.disable(ctx); //~ ERROR E0308 expected `Task<'_>`, found `HardIrq<'_>`
+    let _guard = (ctx, tasklet.disable_nosync());
 }
