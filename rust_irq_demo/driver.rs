@@ -14,6 +14,7 @@ use irqkit::{
     path::PathSet,
     pci::{
         device_id,
+        is_memory,
         BusMaster, //
     }, //
 };
@@ -99,6 +100,12 @@ impl pci::Driver for EduDriver {
         _info: Option<&'bound Self::IdInfo>,
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pin_init::pin_init_scope(move || {
+            // User space can give any device to the driver, and I/O ports would be mapped as if they
+            // were memory.
+            if !is_memory(pdev, 0) {
+                dev_err!(pdev, "not an edu device: BAR 0 is not memory\n");
+                return Err(ENODEV);
+            }
             pdev.enable_device_mem()?;
             let bar = pdev
                 .iomap_region_sized::<{ regs::END }>(0, crate::NAME)

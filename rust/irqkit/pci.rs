@@ -40,7 +40,7 @@ fn as_raw(dev: &pci::Device) -> *mut bindings::pci_dev {
 }
 
 /// Returns whether `bar` of a function is memory, and not I/O ports; not so if there is no such BAR.
-pub(crate) fn is_memory(dev: &pci::Device, bar: u32) -> bool {
+pub fn is_memory(dev: &pci::Device, bar: u32) -> bool {
     let Ok(number) = i32::try_from(bar) else {
         return false;
     };
