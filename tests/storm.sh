@@ -9,7 +9,7 @@
 
 # shellcheck source=tests/lib/edu.sh
 . "$(dirname "$0")/lib/edu.sh"
-plan 33
+plan 39
 
 # Guest tests share a boot, and in another one the kernel is meant to.
 disabled_lines() { dmesg | grep -c 'nobody cared' || :; }
@@ -57,6 +57,21 @@ echo none >"$(edu $edu2 defer)"
 episode $edu2 ack rate
 
 assert_eq "the kernel disabled no line" "$disabled" "$(disabled_lines)"
+
+# The limit can be changed at work. Without one the same storm goes on until it ends by itself.
+over() { [ "$(field $edu2 storm source)" = none ]; }
+before=$(field $edu2 storm episodes)
+runs=$(counter $edu2 hardirq.runs)
+echo 0 >"$(edu $edu2 storm_limit)"
+echo "ack 300" >"$(edu $edu2 storm)"
+check "a storm without a limit has an end" wait_for 30 over
+assert_ge "it was one" 400 $(($(counter $edu2 hardirq.runs) - runs))
+assert_eq "it was not taken for one" "$before" "$(field $edu2 storm episodes)"
+echo 1500 >"$(edu $edu2 storm_limit)"
+assert_eq "the limit that was written is read back" "1500 1500" "$(cat "$(edu $edu2 storm_limit)") $(field $edu2 storm limit)"
+echo "ack 300" >"$(edu $edu2 storm)"
+check "with it the next one is found" wait_for 30 episode_begun $edu2 "$before"
+check "and released" wait_for 30 state_is $edu2 calm
 
 # Called off from outside, long before its time.
 echo "noack 60000" >"$(edu $edu2 storm)"
