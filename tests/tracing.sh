@@ -7,11 +7,11 @@
 # lab-timeout: 180
 #
 # The tracepoints irqkit:path_schedule and irqkit:path_run, as trace-cmd, perf and bpftrace see
-# them: as many as our counters say, with the device, the path and the times.
+# them: as many as our counters say, with the device, the path and the times that the histograms have.
 
 # shellcheck source=tests/lib/edu.sh
 . "$(dirname "$0")/lib/edu.sh"
-plan 9
+plan 25
 
 load irq_mode=auto
 device=$edu2
@@ -35,6 +35,49 @@ assert_eq "trace-cmd sees each run of the tasklet" 100 "$runs"
 runs=$(grep -E 'path_run:' <<<"$report" | grep -F "$device" | grep -c 'hardirq' || :)
 assert_eq "and of the hard handler" 100 "$runs"
 diag "$(grep path_ <<<"$report" | head -n 4)"
+
+# Bursts, so that requests coalesce, on all paths, with the histograms on.
+echo all >"$(edu $device defer)"
+echo 1 >"$(edu $device timing)"
+echo 1 >"$(edu $device reset)"
+check "trace-cmd records bursts" trace-cmd record -q -e irqkit -o bursts.dat sh -c "echo '3000 burst' >$(edu $device trigger)"
+settle $device
+trace-cmd report -i bursts.dat 2>/dev/null | grep -F "device=$device " >bursts.txt || :
+
+# The events of a path: how many requests, and how many of those coalesced.
+requests() {
+	awk -v path="path=$1" '
+		/ path_schedule: / { for (i = 1; i <= NF; i++) if ($i == path) { all++; some += $(i + 1) == "coalesced=1" } }
+		END { print all + 0, some + 0 }' bursts.txt
+}
+# One of its times in all runs, as a histogram sums it up.
+times() {
+	awk -v path="path=$1" -v field="$2=" '
+		/ path_run: / && index($0, path " ") {
+			ns = substr($0, index($0, field) + length(field)) + 0
+			count++
+			sum += ns
+			if (count == 1 || ns < min) min = ns
+			if (ns > max) max = ns
+		}
+		END { printf "count %d sum %.0f min %.0f max %.0f\n", count, sum, min, max }' bursts.txt
+}
+for path in thread tasklet tasklet_hi; do
+	assert_eq "$path: an event for each request, and those that coalesced say so" \
+		"$(counter $device $path.scheduled) $(counter $device $path.coalesced)" "$(requests $path)"
+	for which in wait_ns run_ns; do
+		assert_eq "$path: $which of all runs is as in the histogram" \
+			"$(tail -n 4 "$(edu $device $path)/$which" | tr '\n' ' ' | sed 's/ $//')" "$(times $path $which)"
+	done
+	assert_ge "$path: there were runs" 1 "$(counter $device $path.runs)"
+done
+assert_ge "some requests of the thread coalesced" 1 "$(counter $device thread.coalesced)"
+assert_eq "hardirq: run_ns of all runs is as in the histogram" \
+	"$(tail -n 4 "$(edu $device hardirq)/run_ns" | tr '\n' ' ' | sed 's/ $//')" "$(times hardirq run_ns)"
+# Nobody asks for a hard handler: what raises the interrupt is the device.
+assert_eq "hardirq: there are no requests" "0 0" "$(requests hardirq)"
+echo 0 >"$(edu $device timing)"
+echo tasklet >"$(edu $device defer)"
 
 if perf=$(command -v perf) && [ -n "$perf" ]; then
 	check "perf counts" sh -c "perf stat -a -x, -e irqkit:path_run -o perf.txt -- sh -c \"$trigger\""
