@@ -57,6 +57,7 @@ spread() {
 	local pairs=$1 pair cpu mask
 	for ((pair = 0; pair < pairs; pair++)); do
 		[ "$(affinity rx$pair) $(affinity tx$pair)" = "$((pair % 4)) $((pair % 4))" ] || return
+		[ $((16#$(tr -d , <"/proc/irq/$(irq_named rx$pair)/affinity_hint"))) -eq $((1 << pair % 4)) ] || return
 		mask=0
 		for ((cpu = 0; cpu < 4; cpu++)); do
 			if [ $((cpu % pairs)) -eq $((pair % 4)) ]; then mask=$((mask | 1 << cpu)); fi

@@ -3,8 +3,8 @@
 //! Execution context as a type.
 //!
 //! Every callback that this crate makes receives a token of the context in which it runs:
-//! [`HardIrq`], [`SoftIrq`] or [`Task`]. What may only be done in one of them asks for its token,
-//! so that doing it elsewhere does not compile:
+//! [`HardIrq`], [`SoftIrq`] or [`Task`]. A call of this crate's that may only be made in one of them
+//! asks for its token, so that making it elsewhere does not compile:
 //!
 //! | | [`HardIrq`] | [`SoftIrq`] | [`Task`] |
 //! | --- | --- | --- | --- |
