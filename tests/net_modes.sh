@@ -219,10 +219,10 @@ bound() { "$@" ss -Hlun "sport = :7009" | grep -q .; }
 offloaded() { [ "$(ethtool -k "$nic" | awk '/^tx-udp-segmentation:/ { print $2 }')" = on ]; }
 if offloaded; then diag "the device cuts large datagrams"; else diag "the kernel cuts large datagrams: the device does not"; fi
 for ip in $peer_ip4 $peer_ip6; do
-	collect $ip in_peer
+	collect "$ip" in_peer
 	wait_for 60 bound in_peer || bail "nobody listens"
 	frames=$(packets tx_packets)
-	check "800 datagrams out by 20 calls, $ip" datagrams $ip
+	check "800 datagrams out by 20 calls, $ip" datagrams "$ip"
 	status=0
 	wait $collector || status=$?
 	assert_eq "and they are what they were" 0 $status
@@ -245,10 +245,10 @@ assert_ge "it was so many" 800 $(($(packets tx_packets) - frames))
 assert_le "the device was notified of them 20 times, and of what the rest of the machine sends" 40 $(($(kicks) - before))
 ethtool -K "$nic" tx-udp-segmentation on
 for ip in $our_ip4 $our_ip6; do
-	collect $ip
+	collect "$ip"
 	wait_for 60 bound || bail "nobody listens"
 	frames=$(packets rx_packets)
-	check "800 datagrams in by 20 calls, $ip" datagrams $ip in_peer
+	check "800 datagrams in by 20 calls, $ip" datagrams "$ip" in_peer
 	diag "they came in $(($(packets rx_packets) - frames)) frames"
 	status=0
 	wait $collector || status=$?
