@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: every cause there is
 # lab-devices: edu2-intx+edu-msi
 #
 # The causes of an interrupt are 32 bits, and any of them, and all at once, are an interrupt: what

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: it waits for timeouts
 # lab-devices: edu2-intx+edu-msi
 #
 # Interrupts that don't arrive, on a pin that is masked and by a message that is not sent: who waits

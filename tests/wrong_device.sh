@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: devices that are no edu
 # lab-devices: edu2-intx+edu-msi
 #
 # Devices that are no edu, given to the driver by the kernel's own means (driver_override; new_id): it looks
