@@ -167,7 +167,7 @@ settle $net0
 assert_le "no more interrupts than frames" "$(packets rx_packets)" "$(awk '/^hardirq\/rx[0-9]+.runs/ { n += $2 } END { print n }' "$debugfs/$net0/stats")"
 sound $net0
 
-# Everything copied, and nothing.
+# Nothing is copied, and as much as can be.
 for length in 0 1024; do
 	load copybreak=$length
 	link $net0 || bail "no link"

@@ -136,6 +136,9 @@ impl private::Sealed for Tasks {
 
     const SOFTIRQ: bool = false;
 
+    /// # Safety
+    ///
+    /// That of the trait's.
     #[inline(always)]
     unsafe fn token<'a>() -> Task<'a> {
         // SAFETY: By the safety requirements.
@@ -149,6 +152,9 @@ impl private::Sealed for SoftIrqs {
 
     const SOFTIRQ: bool = true;
 
+    /// # Safety
+    ///
+    /// That of the trait's.
     #[inline(always)]
     unsafe fn token<'a>() -> SoftIrq<'a> {
         // SAFETY: By the safety requirements.

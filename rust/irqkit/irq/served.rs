@@ -101,6 +101,9 @@ impl<T: Handler> Kind for Plain<T> {
     const HARD: bool = true;
     const THREAD: bool = false;
 
+    /// # Safety
+    ///
+    /// That of [`Kind::hard`].
     #[inline]
     unsafe fn hard(&self, _line: &Line) -> bindings::irqreturn_t {
         let mut run = self.path.arrive(&self.serial, Stamp::NONE);
@@ -116,6 +119,9 @@ impl<T: Handler> Kind for Plain<T> {
         ret.as_raw()
     }
 
+    /// # Safety
+    ///
+    /// That of [`Kind::thread`].
     unsafe fn thread(&self, _line: &Line) -> bindings::irqreturn_t {
         bindings::irqreturn::IRQ_NONE
     }
@@ -176,6 +182,9 @@ impl<T: ThreadedHandler> Kind for Threaded<T> {
     const HARD: bool = true;
     const THREAD: bool = true;
 
+    /// # Safety
+    ///
+    /// That of [`Kind::hard`].
     #[inline]
     unsafe fn hard(&self, line: &Line) -> bindings::irqreturn_t {
         let mut run = self.hard.arrive(&self.serial, Stamp::NONE);
@@ -203,6 +212,9 @@ impl<T: ThreadedHandler> Kind for Threaded<T> {
         }
     }
 
+    /// # Safety
+    ///
+    /// That of [`Kind::thread`].
     unsafe fn thread(&self, line: &Line) -> bindings::irqreturn_t {
         // The hard handler may have asked again between the core's look at its own bit and now.
         // Then this run serves both requests, and the next call has none left.
@@ -260,10 +272,16 @@ impl<T: ThreadHandler> Kind for ThreadOnly<T> {
     const HARD: bool = false;
     const THREAD: bool = true;
 
+    /// # Safety
+    ///
+    /// That of [`Kind::hard`].
     unsafe fn hard(&self, _line: &Line) -> bindings::irqreturn_t {
         bindings::irqreturn::IRQ_NONE
     }
 
+    /// # Safety
+    ///
+    /// That of [`Kind::thread`].
     unsafe fn thread(&self, line: &Line) -> bindings::irqreturn_t {
         let mut run = self.path.arrive(&self.serial, Stamp::NONE);
 

@@ -167,6 +167,9 @@ impl<T: Driver> Ops<T> {
     // All of the functions below are called by the core, for a device that is registered with them,
     // and stays so until they return.
 
+    /// # Safety
+    ///
+    /// See above.
     unsafe extern "C" fn open(dev: *mut bindings::net_device) -> c_int {
         // SAFETY: See above. The core calls it with a mutex held.
         let (device, data, task) = unsafe { (device(dev), data::<T>(dev), Task::new()) };
