@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # lab-long: the machine tries to sleep
 # lab-devices: net-tap
-# lab-timeout: 200
-# lab-expect-dmesg: PM: failed to suspend async
+# lab-timeout: 120
+# lab-expect-dmesg: PM: failed to suspend
 # lab-kmemleak: what is left of frames that were on their way
 #
 # rust_napi_net on its way to sleep and back: the machine does not get there, see wq_freeze.sh, but the card is

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # lab-devices: rngs
 # lab-timeout: 400
-# lab-expect-dmesg: PM: failed to suspend async
+# lab-expect-dmesg: PM: failed to suspend
 #
 # rust_workqueue as a driver of virtio-rng: /dev/hwrng by every kind of workqueue, on devices of every
 # sort.

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # lab-long: the machine tries to sleep
-# lab-timeout: 120
-# lab-expect-dmesg: PM: failed to suspend async
+# lab-timeout: 60
+# lab-expect-dmesg: PM: failed to suspend
 #
 # A freezable queue stands still while the machine goes to sleep; the others do not. The machine does
 # not get there, because the file system of the checkout can't be suspended, but everything is frozen

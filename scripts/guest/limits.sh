@@ -10,7 +10,7 @@ limit_of() {
 	limit=$(sed -nE 's/^# lab-timeout:[[:space:]]*([0-9]+).*/\1/p' "$1" | head -n 1)
 	limit=${limit:-60}
 	case ${LAB_KERNEL:-} in
-	debug) echo $((limit * 20)) ;;
+	debug) echo $((limit * 10)) ;;
 	*) echo $((limit * 5)) ;;
 	esac
 }

@@ -9,7 +9,7 @@
 cd "$(dirname "$0")/../.." || exit
 . scripts/guest/ktap.sh
 
-plan 21
+plan 22
 out=$(mktemp -d)
 on_exit rm -rf "$out"
 on_exit rm -f build/lab/from-guest
@@ -34,6 +34,7 @@ LAB_DEVICES=edu2-intx+edu-msi lab '
 	for i in $(seq 100); do [ -e /sys/bus/pci/devices/0000:00:05.0 ] || break; sleep 0.1; done
 	[ -e /sys/bus/pci/devices/0000:00:05.0 ] || echo unplugged
 	qmp device_add driver=edu id=edu2 addr=5 && sleep 1 && ls -d /sys/bus/pci/devices/0000:00:05.0
+	echo freeze 2>/dev/null >/sys/power/state || echo "$(cat /sys/power/pm_async) not asleep"
 	sleep 1000 &
 	seq 100000
 	exit 42
@@ -55,6 +56,8 @@ assert_eq "three edu" "00:04.0 00:05.0 00:08.0" "$(sed -n '5,7p' "$out/stdout" |
 assert_eq "two edu share a line" "$(sed -n 8p "$out/stdout")" "$(sed -n 9p "$out/stdout")"
 check "a device is unplugged from inside" grep -qx unplugged "$out/stdout"
 check "and plugged in" grep -qx /sys/bus/pci/devices/0000:00:05.0 "$out/stdout"
+
+check "it does not suspend, and its devices are asked in order" grep -qx "0 not asleep" "$out/stdout"
 
 # shellcheck disable=SC2016 # for the guest's shell
 assert_eq "a script on stdin, LAB_CPUS, LAB_QEMU_ARGS, LAB_APPEND" "1 00:09.0 fixture" "$(

@@ -9,7 +9,7 @@
 cd "$(dirname "$0")/../.." || exit
 . scripts/guest/ktap.sh
 
-plan 12
+plan 13
 out=$(mktemp -d)
 on_exit rm -rf "$out"
 export TEST_DIR=tests/lab/fixtures TEST_LOGS=runner LAB_NO_BUILD=1
@@ -18,7 +18,7 @@ status=0
 tests/run -k '^guest/' >"$out/stdout" 2>"$out/stderr" || status=$?
 sed 's/^/# /' "$out/stderr"
 assert_ne "a run with failures fails" 0 "$status"
-assert_eq "last line" "6 passed, 7 failed, 1 skipped" "$(tail -n 1 "$out/stdout")"
+assert_eq "last line" "6 passed, 8 failed, 1 skipped" "$(tail -n 1 "$out/stdout")"
 
 shows() { grep -q -- "$@" "$out/stderr"; }
 check "a good test passes" shows '^ok      guest/passes: 2 passed, 1 skipped'
@@ -28,6 +28,7 @@ check "no plan" shows 'not ok: no plan'
 check "a truncated test" shows 'not ok: cut short: 1 of 2'
 check "a splat in the kernel's log" shows 'not ok: kernel log: BUG: fixture'
 check "a test out of time" shows 'not ok: out of time'
+check "a guest that says nothing any more" shows 'not ok: the guest hangs: it says nothing of the time being over'
 check "a panic" shows "not ok: the guest ended: the guest's kernel panicked: sysrq triggered crash"
 
 status=0

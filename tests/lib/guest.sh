@@ -3,14 +3,21 @@
 #
 # Tests that run in a guest: the test files, and KUnit. Needs what tests/run sets.
 
+# How many seconds a guest may take for what is no test: to boot, twice if the lab starts it again, and to look
+# for leaks.
+idle_limit() { [ "$run_kernel" = debug ] && echo 900 || echo 300; }
+
 # The lab's answer to `run-tests` or `run-kunit` (scripts/guest/bin), line by line. Sets `reached`,
-# the number of files that came to an end.
+# the number of files that came to an end, and `overdue` if the guest was given up. It looks at the time
+# itself, but a guest that hangs can't.
 read_results() {
-	local kind=$1 name='' start='' line ms leaks=()
-	reached=0
-	while IFS= read -r line; do
+	local kind=$1 name='' start='' line ms leaks=() end
+	reached=0 overdue=
+	end=$((SECONDS + $(idle_limit)))
+	while IFS= read -r -t $((end > SECONDS ? end - SECONDS : 1)) line || is_overdue $?; do
 		case $line in
 		"@begin "*)
+			end=$((SECONDS + $(LAB_KERNEL=$run_kernel limit_of "${line#@begin }") + 60))
 			name=$kind/$(basename "${line#@begin }")
 			name=${name%.sh}
 			name=${name%.ko}
@@ -37,6 +44,7 @@ read_results() {
 			finish "$status" "$ms"
 			reached=$((reached + 1))
 			name=
+			end=$((SECONDS + $(idle_limit)))
 			continue
 			;;
 		*) [ -z "$name" ] || feed_of "$kind" "$line" ;;
@@ -48,6 +56,12 @@ read_results() {
 		interrupted=1
 		test_interrupted_ms=$(since "$start")
 	fi
+}
+
+# After a read that failed with status `$1`: whether it was for the time. There is no line then, so it fails.
+is_overdue() {
+	[ "$1" -le 128 ] || overdue=1
+	false
 }
 
 # KUnit's lines are read by the kernel's own parser, at the end.
@@ -76,19 +90,25 @@ run_files() {
 		)
 		lab_pid=$!
 		read_results "$kind" <&6
+		[ -z "$overdue" ] || pkill -P "$lab_pid" || :
 		exec 6<&-
 		wait "$lab_pid" 2>/dev/null || :
 		status=$(cat "$logs/boot-$boot.status" 2>/dev/null || echo 125)
 		[ "$status" -ne 0 ] || [ -n "$interrupted" ] || [ "$reached" -ne $# ] || return 0
 		tail -n 15 "$err" | sed 's/^/    | /' >&2
 		reason="the guest ended: $(grep '^lab: ' "$err" | tail -n 1 | sed 's/^lab: //' | grep . || echo "status $status")"
+		[ -z "$overdue" ] || reason="the guest hangs: it says nothing of the time being over"
 		if [ "$reached" -eq 0 ] && [ -z "$interrupted" ]; then
 			# It never came to run tests; another boot won't either.
 			for file in "$@"; do guest_ended "$kind" "$file"; done
 			return 0
 		fi
 		shift "$reached"
-		[ $# -gt 0 ] || return 0
+		[ $# -gt 0 ] || {
+			# It looked for leaks, or was about to end.
+			count "$kind/end" 0 0 0 "$reason"
+			return 0
+		}
 		guest_ended "$kind" "$1"
 		shift
 	done
