@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: queues on four CPUs
 # lab-devices: net-tap
 # lab-cpus: 4
 # lab-timeout: 400

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# lab-long: what happens to a card under load
 # lab-devices: net-tap
 # lab-timeout: 300
 # lab-kmemleak: what is left of a device or a module that went

@@ -11,10 +11,10 @@
 # shellcheck source=tests/lib/edu.sh
 . "$(dirname "$0")/lib/edu.sh"
 # More parts where each is short.
-parts=$(fewer 2 4)
+parts=$(fewer 2 3)
 plan $((5 + parts))
 
-rounds=$(fewer 200 10)
+rounds=$(fewer 200 6)
 expedite
 kmemleak=/sys/kernel/debug/kmemleak
 
@@ -40,7 +40,7 @@ cycles() {
 
 [ ! -e $kmemleak ] || echo clear >$kmemleak
 # The first rounds fill caches that are there to stay.
-check "rounds to warm up" cycles "$(fewer 20 6)"
+check "rounds to warm up" cycles "$(fewer 20 4)"
 memory=("$(used)")
 for ((part = 0; part < parts; part++)); do
 	check "$((rounds / 2)) rounds" cycles $((rounds / 2))

@@ -30,7 +30,11 @@ fire() {
 cease() {
 	local pid
 	for pid in "${fire_pids[@]}"; do
-		wait_for 20 sh -c "! kill -0 $pid 2>/dev/null" || return 1
+		wait_for 20 sh -c "! kill -0 $pid 2>/dev/null" || {
+			diag "one of ${fire_pids[*]} is left:" "$(ps -o pid,ppid,stat,wchan:30,time,args -p "$pid" --ppid "$pid")"
+			diag "$(cat "/proc/$pid/stack" /proc/interrupts)"
+			return 1
+		}
 	done
 	wait "${fire_pids[@]}" 2>/dev/null
 	fire_pids=()

@@ -15,7 +15,7 @@ take "$rng0" || bail "the device is not taken"
 on_exit give "$rng0"
 unload
 
-rounds=$(fewer 200 5)
+rounds=$(fewer 200 3)
 expedite
 failed=0
 module=/lib/modules/$(uname -r)/updates/$driver.ko

@@ -9,7 +9,7 @@
 . "$(dirname "$0")/lib/wq.sh"
 plan 8
 
-rounds=$(fewer 200 5)
+rounds=$(fewer 200 3)
 expedite
 queues=(percpu unbound freezable mem_reclaim highpri cpu_intensive power_efficient sysfs max_active ordered
 	bh bh_highpri system_percpu system_highpri system_long system_dfl system_dfl_long system_freezable

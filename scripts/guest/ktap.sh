@@ -126,11 +126,13 @@ except OSError as error:
 }
 
 wait_for() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1)) last=
 	shift
 	until "$@"; do
-		[ "$SECONDS" -lt "$end" ] || return 1
+		[ -z "$last" ] || return 1
 		sleep 0.05
+		# Once more when the time is over: it may have passed while the whole guest stood still.
+		[ "$SECONDS" -lt "$end" ] || last=1
 	done
 }
 
