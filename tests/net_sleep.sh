@@ -3,7 +3,7 @@
 # lab-long: the machine tries to sleep
 # lab-devices: net-tap
 # lab-timeout: 120
-# lab-expect-dmesg: PM: failed to suspend
+# lab-expect-dmesg: 0000:00:1e.0: PM: failed to suspend: error -95
 # lab-kmemleak: what is left of frames that were on their way
 #
 # rust_napi_net on its way to sleep and back: the machine does not get there, see wq_freeze.sh, but the card is

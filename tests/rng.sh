@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # lab-devices: rngs
 # lab-timeout: 400
-# lab-expect-dmesg: PM: failed to suspend
+# lab-expect-dmesg: 0000:00:1e.0: PM: failed to suspend: error -95
 #
 # rust_workqueue as a driver of virtio-rng: /dev/hwrng by every kind of workqueue, on devices of every
 # sort.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # lab-long: the machine tries to sleep
 # lab-timeout: 60
-# lab-expect-dmesg: PM: failed to suspend
+# lab-expect-dmesg: 0000:00:1e.0: PM: failed to suspend: error -95
 #
 # A freezable queue stands still while the machine goes to sleep; the others do not. The machine does
 # not get there, because the file system of the checkout can't be suspended, but everything is frozen
