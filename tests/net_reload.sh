@@ -82,6 +82,7 @@ if ! modprobe $driver || ! link $net0 || ! reachable || ! serve; then bail "not 
 begin
 start=$EPOCHREALTIME
 for ((i = 0; i < rounds; i++)); do
+	at "round $((i + 1)) of $rounds"
 	once rebind
 	once reload
 done

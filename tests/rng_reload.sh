@@ -22,6 +22,7 @@ module=/lib/modules/$(uname -r)/updates/$driver.ko
 modprobe irqkit
 on_exit modprobe -r irqkit
 for ((i = 0; i < rounds; i++)); do
+	at "round $((i + 1)) of $rounds"
 	# The device is bound at once: it was told to be ours.
 	insmod "$module" || failed=$((failed + 1))
 	dd if=/dev/hwrng of=/dev/null bs=4k count=1000 2>/dev/null &

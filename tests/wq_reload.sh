@@ -19,6 +19,7 @@ failed=0
 modprobe irqkit
 on_exit modprobe -r irqkit
 for ((i = 0; i < rounds; i++)); do
+	at "round $((i + 1)) of $rounds"
 	insmod /lib/modules/"$(uname -r)"/updates/rust_workqueue.ko source=timer rate_hz=1000 || failed=$((failed + 1))
 	dir=$debugfs/timer0
 	echo "${queues[i % ${#queues[@]}]}" >$dir/queue || failed=$((failed + 1))

@@ -8,6 +8,7 @@
 #   ok NAME, not_ok NAME [WHY]      a result
 #   skip NAME WHY                   a result that cannot be had here
 #   diag TEXT                       something to read in the log
+#   at TEXT                         where a long test is, which tests/run shows now and then
 #   bail WHY                        gives up; what the plan still promises counts as failed
 #   check NAME CMD...               whether CMD succeeds; shows its output if not
 #   check_fails NAME CMD...         whether CMD fails
@@ -32,6 +33,8 @@ plan() {
 }
 
 diag() { printf '%s\n' "$@" | sed 's/^/# /'; }
+
+at() { echo "# at $*"; }
 
 ok() {
 	ktap_count=$((ktap_count + 1))

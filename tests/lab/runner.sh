@@ -9,7 +9,7 @@
 cd "$(dirname "$0")/../.." || exit
 . scripts/guest/ktap.sh
 
-plan 13
+plan 14
 out=$(mktemp -d)
 on_exit rm -rf "$out"
 export TEST_DIR=tests/lab/fixtures TEST_LOGS=runner LAB_NO_BUILD=1
@@ -29,6 +29,8 @@ check "a truncated test" shows 'not ok: cut short: 1 of 2'
 check "a splat in the kernel's log" shows 'not ok: kernel log: BUG: fixture'
 check "a test out of time" shows 'not ok: out of time'
 check "a guest that says nothing any more" shows 'not ok: the guest hangs: it says nothing of the time being over'
+check "where a test is that takes long" \
+	shows '^…       guest/stands_still: [0-9]* s of at most 5, 0 of 1 results, at its last word'
 check "a panic" shows "not ok: the guest ended: the guest's kernel panicked: sysrq triggered crash"
 
 status=0

@@ -11,13 +11,14 @@ idle_limit() { [ "$run_kernel" = debug ] && echo 900 || echo 300; }
 # the number of files that came to an end, and `overdue` if the guest was given up. It looks at the time
 # itself, but a guest that hangs can't.
 read_results() {
-	local kind=$1 name='' start='' line ms leaks=() end
+	local kind=$1 name='' start='' line ms leaks=() end shown=0 limit
 	reached=0 overdue=
 	end=$((SECONDS + $(idle_limit)))
-	while IFS= read -r -t $((end > SECONDS ? end - SECONDS : 1)) line || is_overdue $?; do
+	while next_line; do
 		case $line in
 		"@begin "*)
-			end=$((SECONDS + $(LAB_KERNEL=$run_kernel limit_of "${line#@begin }") + 60))
+			limit=$(LAB_KERNEL=$run_kernel limit_of "${line#@begin }")
+			end=$((SECONDS + limit + 60)) shown=$SECONDS
 			name=$kind/$(basename "${line#@begin }")
 			name=${name%.sh}
 			name=${name%.ko}
@@ -58,10 +59,30 @@ read_results() {
 	fi
 }
 
-# After a read that failed with status `$1`: whether it was for the time. There is no line then, so it fails.
-is_overdue() {
-	[ "$1" -le 128 ] || overdue=1
-	false
+# The next line for `read_results`, whose variables these are; fails if there is none, or not in time.
+next_line() {
+	local part='' status=0 left
+	while :; do
+		show_progress
+		left=$((end - SECONDS))
+		IFS= read -r -t $((left < 1 ? 1 : left < 5 ? left : 5)) line || status=$?
+		# A line may come in parts.
+		part+=$line line=$part
+		[ "$status" -ne 0 ] || return 0
+		[ "$status" -gt 128 ] || return 1
+		[ "$SECONDS" -lt "$end" ] || {
+			overdue=1
+			return 1
+		}
+		status=0
+	done
+}
+
+# Where a file is that takes long: every half minute.
+show_progress() {
+	[ -n "$name" ] && [ $((SECONDS - shown)) -ge 30 ] || return 0
+	shown=$SECONDS
+	say "…       $name: $(($(since "$start") / 1000)) s of at most $limit${test_planned:+, $((test_ok + ${#test_bad[@]} + test_skips)) of $test_planned results}${test_at:+, $test_at}"
 }
 
 # KUnit's lines are read by the kernel's own parser, at the end.

@@ -15,6 +15,7 @@ begin() {
 	# a test that the suite requires doesn't pass by not running.
 	test_may_skip=${2:-}
 	test_planned=
+	test_at=
 	test_ok=0
 	test_bad=()
 	test_skips=0
@@ -41,6 +42,9 @@ feed() {
 		else
 			bad "${line% \# SKIP*}: skipped, but required here: $why"
 		fi
+	elif [[ $line == "# at "* ]]; then
+		test_at=${line#"# "}
+		return
 	elif [[ $line == "#"* ]]; then
 		# What stands before a failure explains it.
 		test_context+=("$line")
