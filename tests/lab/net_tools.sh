@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# lab-long: what measures and soaks a network card
+# lab-timeout: 600
+# lab-alone: it times two drivers by turns
+#
+# scripts/net-versus, net-count, net-matrix and net-soak, as short as they can be: that they come to an end, and to
+# one that holds. What they have to say of the driver takes longer.
+
+cd "$(dirname "$0")/../.." || exit
+. scripts/guest/ktap.sh
+
+plan 16
+out=$(mktemp -d)
+on_exit rm -rf "$out"
+export LAB_NO_BUILD=1 ROUNDS=1 SECONDS_EACH=1
+
+# tried NAME CMD...: runs it; its status counts, and what it prints goes to $out/NAME and the log.
+tried() {
+	local name=$1 status=0
+	shift
+	at "$name"
+	"$@" >"$out/$name" 2>"$out/$name.err" </dev/null || status=$?
+	diag "$(cat "$out/$name.err" "$out/$name")"
+	assert_eq "$name ends well" 0 "$status"
+}
+# rows NAME REGEX: how many lines of its output match.
+rows() { grep -cE -- "$2" "$out/$1" || :; }
+number='[0-9]+\.[0-9]+'
+
+tried net-versus scripts/net-versus
+assert_eq "four speeds of both drivers, above none, and their ratio" 4 \
+	"$(rows net-versus "^(TCP|UDP 64) (send|receive) +[0-9]*[1-9][0-9]*\.[0-9] +[0-9]*[1-9][0-9]*\.[0-9] +$number +$number-$number +(Mbit/s|kpackets/s)$")"
+assert_eq "notifications and interrupts of both" 4 \
+	"$(rows net-versus "^(TCP|UDP 64) (send|receive) +$number +$number +$number +$number +a (MiB|packet)$")"
+# Both wrote it: what the card of either did in a second of sending can't be nothing.
+assert_eq "and none of them is 0 where frames are sent" 0 "$(rows net-versus '(TCP|UDP 64) send .* 0\.000 .* a ')"
+check "every value is in its report" test build/net-versus.json -nt "$out"
+
+tried net-count scripts/net-count
+assert_eq "six kinds of packet, with instructions of both drivers and the difference" 6 \
+	"$(rows net-count "  [0-9]{3,} +[0-9]{3,} +-?[0-9]+ +[+-]?$number %$")"
+check "every value is in its report" test build/net-count.json -nt "$out"
+tried net-count-profile scripts/net-count profile
+assert_ge "it names functions of our driver" 1 "$(rows net-count-profile 'rust_napi_net')"
+
+tried net-matrix scripts/net-matrix mine=packed=on,mrg_rxbuf=off
+assert_eq "its row, and what was made of the device" 1 "$(rows net-matrix '^ok +mine .* packed big ')"
+assert_eq "its last line" "1 ok, 0 failed, in 1 guests" "$(tail -n 1 "$out/net-matrix")"
+check_fails "an option that the device does not have" scripts/net-matrix mine=no_such_option=on
+
+tried net-soak scripts/net-soak --seconds 1 --streams 8 --peer tap
+assert_ge "its rows, all good" 5 "$(rows net-soak '^ok +tap ')"
