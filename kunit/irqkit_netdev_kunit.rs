@@ -4,6 +4,9 @@
 
 use kernel::prelude::*;
 
+#[path = "support/owner.rs"]
+mod owner;
+
 module! {
     type: Suite,
     name: "irqkit_netdev_kunit",
@@ -62,13 +65,10 @@ mod tests {
         },
         net::{
             self,
-            Budget,
             Builder,
             Features,
             Link,
-            Next,
             PagePool,
-            Poller,
             Registration,
             Shape,
             SkBuff,
@@ -81,6 +81,8 @@ mod tests {
             PathSet, //
         },
     };
+
+    use crate::owner::Owner;
 
     /// What the core, and user space through it, does with a device.
     mod core_of_net {
@@ -353,21 +355,6 @@ mod tests {
         assert_eq!(sent, 1);
         assert!(!named);
         Ok(())
-    }
-
-    /// What has a pool, and does not poll.
-    struct Owner(PagePool);
-
-    impl Poller for Owner {
-        fn poll(&mut self, _budget: &mut Budget<'_>, _ctx: SoftIrq<'_>) -> Next {
-            Next::Done
-        }
-
-        fn mask(&mut self) {}
-
-        fn unmask(&mut self) -> bool {
-            true
-        }
     }
 
     /// A packet gives its pages back in one way for all of them.

@@ -7,6 +7,8 @@
 
 use kernel::prelude::*;
 
+#[path = "support/owner.rs"]
+mod owner;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -43,25 +45,19 @@ mod tests {
     };
 
     use irqkit::{
-        context::{
-            SoftIrq,
-            Task, //
-        },
+        context::Task,
         dma::{
             stream::Stream,
             Addressing,
             Pool, //
         },
         net::{
-            Budget,
             Builder,
             Idle,
             Link,
             MappedSkb,
             Napi,
-            Next,
             PagePool,
-            Poller,
             PoolChain,
             PoolFrag,
             PoolStats,
@@ -80,9 +76,12 @@ mod tests {
         }, //
     };
 
-    use crate::support::{
-        hardirq,
-        two_cpus, //
+    use crate::{
+        owner::Owner,
+        support::{
+            hardirq,
+            two_cpus, //
+        }, //
     };
 
     /// A device that is not registered.
@@ -132,21 +131,6 @@ mod tests {
     fn memory(dev: &Device<Bound>, addressing: Addressing) -> Result<Arc<Pool>> {
         // SAFETY: There is no hardware: nobody addresses anything.
         unsafe { Pool::new(dev, addressing) }
-    }
-
-    /// What has a pool, and does not poll.
-    struct Owner(PagePool);
-
-    impl Poller for Owner {
-        fn poll(&mut self, _budget: &mut Budget<'_>, _ctx: SoftIrq<'_>) -> Next {
-            Next::Done
-        }
-
-        fn mask(&mut self) {}
-
-        fn unmask(&mut self) -> bool {
-            true
-        }
     }
 
     /// Calls `f` with the pool of `napi`, where that is used.

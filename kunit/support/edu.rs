@@ -27,6 +27,7 @@ use kernel::{
 
 use irqkit::pci::{
     device_id,
+    is_memory,
     BusMaster, //
 };
 
@@ -124,6 +125,10 @@ impl pci::Driver for Driver {
         _info: Option<&'bound Self::IdInfo>,
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pin_init::pin_init_scope(move || {
+            // User space can give any device to the driver.
+            if !is_memory(pdev, 0) {
+                return Err(ENODEV);
+            }
             pdev.enable_device_mem()?;
 
             let edu = Arc::new(
