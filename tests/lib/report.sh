@@ -20,6 +20,14 @@ begin() {
 	test_bad=()
 	test_skips=0
 	test_context=()
+	test_stolen=$(stolen)
+}
+
+# Seconds that other machines have had of this one's CPUs since it began, if it is a virtual one.
+stolen() {
+	local ticks
+	read -r _ _ _ _ _ _ _ _ ticks _ </proc/stat
+	echo $((ticks / 100))
 }
 
 bad() { test_bad+=("$*"); }
@@ -72,6 +80,10 @@ finish() {
 	test_bad+=("${test_extra[@]}")
 	test_extra=()
 	count "$test_name" "$test_ok" "$test_skips" "$ms" "${test_bad[@]}"
+	# A guest's CPU that stood still in the middle of a wait is a reason to look twice.
+	if [ ${#test_bad[@]} -gt 0 ] && [ $(($(stolen) - test_stolen)) -gt 0 ]; then
+		say "    (meanwhile others had this machine's CPUs for $(($(stolen) - test_stolen)) s)"
+	fi
 }
 
 # What makes a test fail beside its own results: the kernel's log, leaks.
