@@ -13,15 +13,15 @@ cd "$(dirname "$0")/../.." || exit
 plan 16
 out=$(mktemp -d)
 on_exit rm -rf "$out"
-export LAB_NO_BUILD=1 ROUNDS=1 SECONDS_EACH=1
+export LAB_NO_BUILD=1 ROUNDS=1 SECONDS_EACH=1 PACKETS=1000 DISTANCES=1
 
 # tried NAME CMD...: runs it; its status counts, and what it prints goes to $out/NAME and the log.
 tried() {
-	local name=$1 status=0
+	local name=$1 status=0 start=$SECONDS
 	shift
 	at "$name"
 	"$@" >"$out/$name" 2>"$out/$name.err" </dev/null || status=$?
-	diag "$(cat "$out/$name.err" "$out/$name")"
+	diag "$name: $((SECONDS - start)) s" "$(cat "$out/$name.err" "$out/$name")"
 	assert_eq "$name ends well" 0 "$status"
 }
 # rows NAME REGEX: how many lines of its output match.
@@ -39,7 +39,7 @@ check "every value is in its report" test build/net-versus.json -nt "$out"
 
 tried net-count scripts/net-count
 assert_eq "six kinds of packet, with instructions of both drivers and the difference" 6 \
-	"$(rows net-count "  [0-9]{3,} +[0-9]{3,} +-?[0-9]+ +[+-]?$number %$")"
+	"$(rows net-count "  [0-9]{3,} +[0-9]{3,} +[+-][0-9]+ +[+-]$number %$")"
 check "every value is in its report" test build/net-count.json -nt "$out"
 tried net-count-profile scripts/net-count profile
 assert_ge "it names functions of our driver" 1 "$(rows net-count-profile 'rust_napi_net')"
