@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # lab-devices: edu2-intx+edu-msi
 # lab-timeout: 120
-# lab-kernels: debian rt
 # lab-expect-dmesg: nobody cared
 # lab-expect-dmesg: Disabling IRQ
 #

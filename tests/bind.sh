@@ -6,7 +6,8 @@
 # lab-timeout: 120
 #
 # scripts/bind: a function goes from one driver to another and back, stays with the chosen one, and
-# where it can't go it is where it was, with the reason.
+# where it can't go it is where it was, with the reason. The other driver is uio_pci_generic,
+# which the kernels that are built here don't have.
 
 # shellcheck source=scripts/guest/ktap.sh
 . "$(dirname "$0")/../scripts/guest/ktap.sh"
