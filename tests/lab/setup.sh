@@ -15,7 +15,7 @@ cd "$(dirname "$0")/../.." || exit
 . tests/lib/archive.sh
 . scripts/setup/versions
 
-plan 64
+plan 67
 unset KDIR BUILD_NAME RUSTC LLVM CC MAKEFLAGS LAB_KERNEL INSTALL_MOD_PATH
 out=$(mktemp -d)
 on_exit rm -rf "$out"
@@ -245,11 +245,22 @@ assert_eq "make clean removes build/ and rust-project.json, and no more" "$cache
 	"$(ls -d build rust-project.json "$cache/kernels/some/file" 2>/dev/null)"
 mkdir build
 flock "$cache/locks/some" make distclean >"$out/stdout" 2>&1
-assert_eq "make distclean leaves the cache to a run that is at work there" "$cache/kernels/some/file" "$(ls -d "$cache/kernels/some/file")"
+assert_eq "make distclean removes nothing while a run is at work in the cache" "$(printf '%s\n' "$cache/kernels/some/file" build)" \
+	"$(ls -d "$cache/kernels/some/file" build)"
 assert_match "and says so" "clean: another run is at work in $cache \(it holds $cache/locks/some\)" "$(cat "$out/stdout")"
 check "make distclean" make distclean
 assert_eq "removes build/ and the cache" "" "$(ls -d build "$cache" 2>/dev/null)"
 export XDG_CACHE_HOME=$user_cache
+
+# --- Crates of others are compiled once for all checkouts ---
+
+check "the tools are built here" "$checkout/scripts/setup/tools"
+mkdir -p build
+check "another checkout takes what is not of the suite" scripts/setup/crates take release
+in_buildroot env CARGO_HOME="$user_cache/rust-irq-suite/cargo" CARGO_TARGET_DIR="$tree/build/tools" CARGO_TERM_COLOR=never \
+	cargo build --release --locked --offline --manifest-path tools/Cargo.toml >"$out/stdout" 2>&1 || cat "$out/stdout"
+assert_eq "and compiles what is" "$(for file in tools/*/Cargo.toml; do basename "${file%/*}"; done | sort | paste -sd ' ')" \
+	"$(awk '$1 == "Compiling" { print $2 }' "$out/stdout" | sort | paste -sd ' ')"
 
 # --- make rust-analyzer: of the checkout, whose modules are built ---
 

@@ -18,8 +18,10 @@ ktap_program() {
 run_unit() {
 	local log=$logs/unit.log status=0 start=$EPOCHREALTIME line ok=0 ignored=0 bad=()
 	say "…       unit"
+	"$SETUP/crates" take debug
 	CARGO_HOME=$CACHE/cargo buildroot_run cargo test --offline --locked --manifest-path "$TOP/tools/Cargo.toml" \
 		--target-dir "$TOP/build/tools" --workspace --no-fail-fast >"$log" 2>&1 </dev/null || status=$?
+	[ "$status" -ne 0 ] || "$SETUP/crates" keep debug
 	while IFS= read -r line; do
 		if [[ $line =~ ^test\ result:\ .*\ ([0-9]+)\ passed\;\ ([0-9]+)\ failed\;\ ([0-9]+)\ ignored ]]; then
 			ok=$((ok + BASH_REMATCH[1]))
