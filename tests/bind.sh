@@ -2,12 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # lab-long: scripts/bind
 # lab-devices: rng
-# lab-kernels: debian
 # lab-timeout: 120
 #
 # scripts/bind: a function goes from one driver to another and back, stays with the chosen one, and
-# where it can't go it is where it was, with the reason. The other driver is uio_pci_generic,
-# which the kernels that are built here don't have.
+# where it can't go it is where it was, with the reason.
 
 # shellcheck source=scripts/guest/ktap.sh
 . "$(dirname "$0")/../scripts/guest/ktap.sh"
@@ -15,8 +13,9 @@
 bind=/lab/scripts/bind
 rng=0000:00:06.0
 dir=/sys/bus/pci/devices/$rng
-# A driver of the kernel's that takes whatever it is told to.
+# A driver of the kernel's that takes whatever it is told to; or, where there is none, one that wants this one.
 other=uio_pci_generic
+modinfo $other >/dev/null 2>&1 || other=rust_workqueue
 
 driver() { [ ! -e $dir/driver ] || basename "$(readlink -f $dir/driver)"; }
 # What virtio-pci makes of a function that it has.
