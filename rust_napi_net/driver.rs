@@ -86,7 +86,10 @@ use crate::{
     },
     spread,
     tx::{
-        complete::Completer,
+        complete::{
+            Completer,
+            Sibling, //
+        },
         Transmitter,
         LEAST_RING,
         SEGMENTS, //
@@ -250,7 +253,13 @@ struct Parts<'a, 'b, K: Kind> {
 
 impl<K: Kind> Parts<'_, '_, K> {
     /// Makes the receiving queue of a pair.
-    fn receive(&self, setup: &mut Setup, index: u16, number: u16) -> Result<RxPath<K>> {
+    fn receive(
+        &self,
+        setup: &mut Setup,
+        index: u16,
+        number: u16,
+        sibling: Sibling<K>,
+    ) -> Result<RxPath<K>> {
         let Desk { plan, device, .. } = &*self.desk;
         let name = CString::try_from_fmt(fmt!("rx{index}"))?;
         let label = CString::try_from_fmt(fmt!("napi/rx{index}"))?;
@@ -277,7 +286,7 @@ impl<K: Kind> Parts<'_, '_, K> {
             refill.clone(),
             self.recover.clone(),
             kicks.clone(),
-            index,
+            sibling,
             &self.desk,
         )?;
         let napi = device.napi(Link::Rx(index), path, receiver)?;
@@ -290,8 +299,13 @@ impl<K: Kind> Parts<'_, '_, K> {
         })
     }
 
-    /// Makes the transmitting queue of a pair.
-    fn transmit(&self, setup: &mut Setup, index: u16, number: u16) -> Result<TxPath<K>> {
+    /// Makes the transmitting queue of a pair, and what the receiving one needs of it.
+    fn transmit(
+        &self,
+        setup: &mut Setup,
+        index: u16,
+        number: u16,
+    ) -> Result<(TxPath<K>, Sibling<K>)> {
         let Desk { plan, device, .. } = &*self.desk;
         let name = CString::try_from_fmt(fmt!("tx{index}"))?;
 
@@ -312,15 +326,16 @@ impl<K: Kind> Parts<'_, '_, K> {
             &self.desk,
         );
         let cell = Arc::new(device.tx_cell(index, transmitter)?, GFP_KERNEL)?;
-        let completer =
+        let (completer, sibling) =
             Completer::new(plan.parameters.completion, self.files, device, index, &cell)?;
 
-        Ok(TxPath {
+        let queue = TxPath {
             cell,
             completer,
             kicks,
             ill: Atomic::new(false),
-        })
+        };
+        Ok((queue, sibling))
     }
 }
 
@@ -372,8 +387,10 @@ impl<K: Kind> Card<K> {
         let mut tx = KVec::with_capacity(pairs.into(), GFP_KERNEL)?;
         for pair in 0..pairs {
             let (receive, transmit) = config::queues_of(pair).ok_or(EINVAL)?;
-            rx.push(parts.receive(&mut setup, pair, receive)?, GFP_KERNEL)?;
-            tx.push(parts.transmit(&mut setup, pair, transmit)?, GFP_KERNEL)?;
+            let (sending, sibling) = parts.transmit(&mut setup, pair, transmit)?;
+            let receiving = parts.receive(&mut setup, pair, receive, sibling)?;
+            rx.push(receiving, GFP_KERNEL)?;
+            tx.push(sending, GFP_KERNEL)?;
         }
         let control = match control_number {
             Some(number) if has_control => {

@@ -16,7 +16,8 @@ use crate::logic::header::{
     Partial,
     Raw,
     Received,
-    LEN, //
+    LEN,
+    PLAIN, //
 };
 
 /// What the stack is told of a frame that came in.
@@ -43,7 +44,19 @@ pub(crate) fn of_received(said: Received) -> net::Offload {
     }
 }
 
-/// The header of a frame that goes out.
+/// The header of a frame that goes out, and is not one for several: most have a checksum to be computed,
+/// and nothing else.
+#[inline]
+pub(crate) fn header_of_one(skb: &SkBuff) -> [u8; LEN] {
+    match skb.checksum() {
+        None => PLAIN,
+        Some(net::Checksum { start, offset }) => {
+            Raw::transmit(Some(Partial { start, offset }), None, 0).to_bytes()
+        }
+    }
+}
+
+/// The header of any frame that goes out.
 ///
 /// # Errors
 ///

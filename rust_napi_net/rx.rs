@@ -56,7 +56,8 @@ use crate::{
         LARGEST,
         PIECE, //
     },
-    recover::Recover, //
+    recover::Recover,
+    tx::complete::Sibling, //
 };
 
 mod average;
@@ -68,6 +69,9 @@ use refill::Refill;
 /// The header's length, as lengths of buffers are.
 // CAST: It is 12.
 const HEADER: u32 = header::LEN as u32;
+
+/// How much of a frame in whole pages is copied into its skb, for the headers: as C does.
+const HEADERS: u32 = 128;
 
 /// The most buffers that a frame may come in: 64 KiB in the smallest, and one for where it begins.
 const MOST_BUFFERS: u16 = 64;
@@ -85,6 +89,7 @@ pub(crate) struct Receiver<K: Kind> {
     waiting: bool,
     recover: Recover<K>,
     kicks: Arc<Kicks>,
+    sibling: Sibling<K>,
     index: u16,
     agreed: Features,
     mergeable: bool,
@@ -109,10 +114,11 @@ impl<K: Kind> Receiver<K> {
         refill: Refill<K>,
         recover: Recover<K>,
         kicks: Arc<Kicks>,
-        index: u16,
+        sibling: Sibling<K>,
         desk: &Arc<Desk>,
     ) -> Result<Self> {
         let plan = &desk.plan;
+        let index = sibling.cell.index();
         // In mergeable buffers, longer frames take more of them.
         let room = Shape::most(HEADROOM);
         // The smallest are so large that the longest frame fits into as many as a packet, and the ring, can have.
@@ -142,7 +148,7 @@ impl<K: Kind> Receiver<K> {
 
         let shapes = |first| {
             Ok::<_, Error>(Shapes {
-                first: Shape::packet(HEADROOM, first)?,
+                first,
                 more: Shape::fragment(PIECE)?,
                 count: plan.pieces(),
             })
@@ -153,7 +159,11 @@ impl<K: Kind> Receiver<K> {
         };
 
         Ok(Self {
-            shapes: [shapes(frame)?, shapes(room)?],
+            // A frame that takes many of them takes the fewest if no room is left in them for a packet's own.
+            shapes: [
+                shapes(Shape::packet(HEADROOM, frame)?)?,
+                shapes(Shape::fragment(PIECE)?)?,
+            ],
             descriptors,
             slack,
             spare: KVec::with_capacity(ring.size().into(), GFP_KERNEL)?,
@@ -164,6 +174,7 @@ impl<K: Kind> Receiver<K> {
             waiting: false,
             recover,
             kicks,
+            sibling,
             index,
             agreed: plan.features,
             mergeable: plan.receive == Receive::Mergeable,
@@ -173,8 +184,8 @@ impl<K: Kind> Receiver<K> {
         })
     }
 
-    /// The buffers to post now: if frames are longer than an MTU allows, as large ones are, a page
-    /// for each holds them in the fewest pieces.
+    /// The buffers to post now: if frames are longer than an MTU allows, as large ones are, whole
+    /// pages hold them in the fewest pieces.
     fn shapes(&self) -> Shapes {
         let [frame, largest] = self.shapes;
 
@@ -344,6 +355,9 @@ impl<K: Kind> Receiver<K> {
             first.copy_to(&mut skb, HEADER, len).ok()?;
             return Some(skb);
         }
+        if !first.is_for_packets() {
+            return self.begin_large(first, len, budget);
+        }
         match first.into_skb(&mut self.pool, budget, HEADER, len) {
             Ok(skb) => Some(skb),
             Err(_) => {
@@ -351,6 +365,33 @@ impl<K: Kind> Receiver<K> {
                 None
             }
         }
+    }
+
+    /// The same, of a buffer that has no room for a packet to be built around it: the headers are
+    /// copied, and the rest is a fragment.
+    #[inline]
+    fn begin_large(
+        &mut self,
+        first: Received,
+        len: u32,
+        budget: &mut Budget<'_>,
+    ) -> Option<SkBuff> {
+        let copied = len.min(HEADERS);
+        let Some(mut skb) = budget.alloc_skb(copied) else {
+            self.count(RxStat::AllocFail);
+            return None;
+        };
+
+        first.copy_to(&mut skb, HEADER, copied).ok()?;
+        if copied < len
+            && skb
+                .add_frag(first, &mut self.pool, HEADER + copied, len - copied)
+                .is_err()
+        {
+            self.count(RxStat::AllocFail);
+            return None;
+        }
+        Some(skb)
     }
 
     /// Tells the stack what the device said of a frame.
@@ -395,7 +436,8 @@ impl<K: Kind> Receiver<K> {
 
 impl<K: Kind> Poller for Receiver<K> {
     #[inline]
-    fn poll(&mut self, budget: &mut Budget<'_>, _ctx: SoftIrq<'_>) -> Next {
+    fn poll(&mut self, budget: &mut Budget<'_>, ctx: SoftIrq<'_>) -> Next {
+        self.sibling.complete(budget, ctx);
         let next = loop {
             if budget.left() == 0 {
                 break Next::Again;

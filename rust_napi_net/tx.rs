@@ -32,13 +32,10 @@ use crate::{
         Kicks, //
     },
     kind::Kind,
-    logic::{
-        header::PLAIN,
-        sweep::{
-            sweep,
-            End,
-            Ring, //
-        }, //
+    logic::sweep::{
+        sweep,
+        End,
+        Ring, //
     },
     offload,
     recover::Recover, //
@@ -110,15 +107,18 @@ impl<K: Kind> Transmitter<K> {
     /// Gives a frame to the device, which is not told yet.
     #[inline]
     fn add(&mut self, skb: SkBuff) -> Sent {
-        match skb.is_plain() {
-            true => self.add_with(skb, &PLAIN),
-            false => self.add_with_offload(skb),
+        match skb.is_gso() {
+            false => {
+                let header = offload::header_of_one(&skb);
+                self.add_with(skb, &header)
+            }
+            true => self.add_large(skb),
         }
     }
 
-    /// The same, for a frame of which the stack asks something: apart, so that both ways are short.
+    /// The same, for a frame that the device is to cut: apart, so that both ways are short.
     #[inline(never)]
-    fn add_with_offload(&mut self, skb: SkBuff) -> Sent {
+    fn add_large(&mut self, skb: SkBuff) -> Sent {
         match offload::header_of(&skb) {
             Ok(header) => self.add_with(skb, &header),
             Err(_) => Sent::Dropped,

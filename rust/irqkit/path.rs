@@ -392,6 +392,11 @@ impl Path {
         );
     }
 
+    /// So many units of its work were done beside its runs, by another path that came across them.
+    pub fn items(&self, n: u64) {
+        count!(self, Items, n);
+    }
+
     /// A hard handler returned `IRQ_HANDLED`.
     ///
     /// By the value returned, `runs == handled + wake_thread + none`.

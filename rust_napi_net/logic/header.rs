@@ -17,7 +17,7 @@ use super::{
 /// The length of the header, of devices of version 1.
 pub(crate) const LEN: usize = 12;
 
-/// That of a frame which goes out and needs nothing done, as most.
+/// That of a frame which goes out and needs nothing done.
 pub(crate) const PLAIN: [u8; LEN] = [0; LEN];
 
 /// The length of the shortest frame: Ethernet's header.

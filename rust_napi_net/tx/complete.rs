@@ -23,6 +23,7 @@ use irqkit::{
     },
     path::{
         self,
+        Path,
         PathSet,
         Run,
         Stamp, //
@@ -85,6 +86,30 @@ impl<K: Kind> TaskletHandler for TxTasklet<K> {
     }
 }
 
+/// The sending queue of a pair, as the receiving one sees it.
+pub(crate) struct Sibling<K: Kind> {
+    pub(crate) cell: Arc<TxCell<Transmitter<K>>>,
+    /// The path by which what was sent comes back.
+    pub(crate) path: Arc<Path>,
+}
+
+impl<K: Kind> Sibling<K> {
+    /// Takes back what was sent, if it costs nothing to speak of: something was, and nobody has the lock. What comes
+    /// in is mostly the answer to that, so the interrupt for it is put off.
+    #[inline]
+    pub(crate) fn complete(&self, budget: &mut Budget<'_>, ctx: SoftIrq<'_>) {
+        let Some(mut guard) = self.cell.try_lock(ctx) else {
+            return;
+        };
+        let mut queue = guard.locked();
+
+        if queue.ring.has_used() {
+            let done = complete(&mut queue, |skb| budget.consume(skb));
+            self.path.items(done.into());
+        }
+    }
+}
+
 /// Who takes back what was sent.
 pub(crate) enum Completer<K: Kind> {
     Napi(Arc<Napi<TxPoller<K>>>),
@@ -92,22 +117,26 @@ pub(crate) enum Completer<K: Kind> {
 }
 
 impl<K: Kind> Completer<K> {
-    /// Makes that of queue `index`, with its path in `files`. May sleep.
+    /// Makes that of queue `index`, with its path in `files`, and what the receiving queue needs of it. May sleep.
     pub(crate) fn new(
         how: Completion,
         files: &PathSet,
         device: &Arc<net::Device>,
         index: u16,
         cell: &Arc<TxCell<Transmitter<K>>>,
-    ) -> Result<Self> {
+    ) -> Result<(Self, Sibling<K>)> {
         let kind = match how {
             Completion::Napi => path::Kind::Napi,
             Completion::Tasklet => path::Kind::Tasklet,
         };
         let name = kernel::str::CString::try_from_fmt(fmt!("{}/tx{index}", how.name()))?;
         let path = files.path_or_existing(kind, &name)?;
+        let sibling = Sibling {
+            cell: cell.clone(),
+            path: path.clone(),
+        };
 
-        Ok(match how {
+        let completer = match how {
             Completion::Napi => {
                 let poller = TxPoller(cell.clone());
                 Self::Napi(device.napi(Link::Tx(index), path, poller)?)
@@ -117,7 +146,8 @@ impl<K: Kind> Completer<K> {
                 let tasklet = Tasklet::new(Ok::<_, Error>(handler), path, State::Enabled);
                 Self::Tasklet(KBox::pin_init(tasklet, GFP_KERNEL)?)
             }
-        })
+        };
+        Ok((completer, sibling))
     }
 
     /// Has it run soon.

@@ -211,6 +211,12 @@ impl Received {
         self.frag.size
     }
 
+    /// Returns whether it is of a shape that a packet can be built around: [`Received::into_skb`].
+    #[inline]
+    pub fn is_for_packets(&self) -> bool {
+        self.frag.shape.is_for_packets()
+    }
+
     /// Returns where `len` bytes at `offset` are, if they were written.
     #[inline]
     fn at(&self, offset: u32, len: u32) -> Result<*mut u8> {

@@ -121,6 +121,25 @@ impl SkBuff {
         to_result(unsafe { raw::skb_set_offload(self.as_raw(), &all) })
     }
 
+    /// Returns the checksum that is still to be computed, if there is one: all that the stack asks of the device
+    /// for a packet that is not one for several.
+    ///
+    /// Stands for `skb_checksum_start_offset()` and `csum_offset`.
+    #[inline]
+    pub fn checksum(&self) -> Option<Checksum> {
+        if !self.is_partial() {
+            return None;
+        }
+        // SAFETY: By the type invariants it is valid. What is still to be computed has this in place of a sum.
+        let place = unsafe { (*self.headers()).__bindgen_anon_1.__bindgen_anon_1 };
+
+        Some(Checksum {
+            // CAST: It is counted from the beginning of the memory, and so both fit.
+            start: place.csum_start.wrapping_sub(self.headroom() as u16),
+            offset: place.csum_offset,
+        })
+    }
+
     /// Returns whether the stack asks nothing of the device for a packet that is to be sent.
     #[inline]
     pub fn is_plain(&self) -> bool {

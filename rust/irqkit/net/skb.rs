@@ -174,7 +174,7 @@ impl SkBuff {
 
     /// Returns where the flags of its headers are.
     #[inline]
-    fn headers(&self) -> *mut bindings::sk_buff__bindgen_ty_4__bindgen_ty_2 {
+    pub(super) fn headers(&self) -> *mut bindings::sk_buff__bindgen_ty_4__bindgen_ty_2 {
         // SAFETY: By the type invariants it is valid; only the address is taken. All of the union is
         // readable as any of its members.
         unsafe { (&raw mut (*self.as_raw()).__bindgen_anon_4).cast() }
