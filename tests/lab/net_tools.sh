@@ -10,7 +10,7 @@
 cd "$(dirname "$0")/../.." || exit
 . scripts/guest/ktap.sh
 
-plan 16
+plan 19
 out=$(mktemp -d)
 on_exit rm -rf "$out"
 export LAB_NO_BUILD=1 ROUNDS=1 SECONDS_EACH=1 PACKETS=1000 DISTANCES=1
@@ -35,12 +35,16 @@ assert_eq "notifications and interrupts of both" 4 \
 	"$(rows net-versus "^(TCP|UDP 64) (send|receive) +$number +$number +$number +$number +a (MiB|packet)$")"
 # A MiB is sixteen frames at least: neither driver can have sent it without a word to the device, or from it.
 assert_eq "and none of them is 0 where TCP is sent" 0 "$(rows net-versus '^TCP send .* 0\.000 .* a ')"
-check "every value is in its report" test build/net-versus.json -nt "$out"
+assert_eq "and the time of this machine that it took, for both" 4 \
+	"$(rows net-versus "^(TCP|UDP 64) (send|receive)( +$number +$number $number \($number-$number\)){3}  a (MiB|packet)$")"
+check "every value is in its report" test build/net-versus/report.json -nt "$out"
 
 tried net-count scripts/net-count
 assert_eq "six kinds of packet, with instructions of both drivers and the difference" 6 \
 	"$(rows net-count "  [0-9]{3,} +[0-9]{3,} +[+-][0-9]+ +[+-]$number %$")"
 check "every value is in its report" test build/net-count.json -nt "$out"
+tried net-count-offloads env OFFLOADS=1 scripts/net-count
+assert_eq "the same with offloads" 6 "$(rows net-count-offloads "  [0-9]{3,} +[0-9]{3,} +[+-][0-9]+ +[+-]$number %$")"
 tried net-count-profile scripts/net-count profile
 assert_ge "it names functions of our driver" 1 "$(rows net-count-profile 'rust_napi_net')"
 
