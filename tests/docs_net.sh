@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # lab-long: the words of the documents
-# lab-kernels: debian rt
+# lab-kernels: debian rt debug
 # lab-devices: net-tap
 # lab-timeout: 300
 #

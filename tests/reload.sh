@@ -12,7 +12,7 @@
 . "$(dirname "$0")/lib/edu.sh"
 # More parts where each is short.
 parts=$(fewer 2 3)
-plan $((5 + parts))
+plan $((6 + parts))
 
 rounds=$(fewer 200 6)
 expedite
@@ -37,6 +37,13 @@ cycles() {
 		case $((i % 3)) in 0) cycle auto ;; 1) cycle intx ;; 2) cycle msi ;; esac || return 1
 	done
 }
+
+# What they share of irqkit lockdep must know by one name.
+beside() {
+	modprobe rust_workqueue source=timer && modprobe $driver && [ -d /sys/kernel/debug/rust_workqueue/timer0 ] &&
+		[ -d "$debugfs/$edu0" ] && modprobe -r rust_workqueue $driver irqkit
+}
+check "another driver of the suite comes and goes beside it" beside
 
 [ ! -e $kmemleak ] || echo clear >$kmemleak
 # The first rounds fill caches that are there to stay.

@@ -102,10 +102,20 @@ impl PathSet {
         }
 
         let title = CString::try_from_fmt(fmt!("{}/{}", M::NAME.to_str()?, device.to_str()?))?;
-        let shared = Arc::pin_init(Shared::new(device)?, GFP_KERNEL)?;
-        let tree = Tree::new(SetId::create::<M>(device)?, title);
+        // CAST: An address, for comparison.
+        let module = M::THIS_MODULE.as_ptr() as usize;
+
+        Self::of_id(SetId::create::<M>(device)?, title, device, module)
+    }
+
+    /// What is the same for all modules, compiled once for all of them: lockdep knows a lock by its class and by the address
+    /// of its name, and does not like one class to have the names of several modules.
+    #[inline(never)]
+    fn of_id(id: SetId, title: CString, device: &CStr, module: usize) -> Result<Self> {
+        let tree = Tree::new(id, title);
         // From here on the directory is removed if anything fails.
         let tree = KBox::pin_init(new_mutex!(tree, "irqkit::path::tree"), GFP_KERNEL)?;
+        let shared = Arc::pin_init(Shared::new(device)?, GFP_KERNEL)?;
 
         for (name, file) in FILES {
             let node = OwnFile {
@@ -118,8 +128,7 @@ impl PathSet {
         Ok(Self {
             tree,
             shared,
-            // CAST: An address, for comparison.
-            module: M::THIS_MODULE.as_ptr() as usize,
+            module,
         })
     }
 
