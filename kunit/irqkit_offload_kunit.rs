@@ -63,6 +63,7 @@ mod tests {
     fn good_offloads_come_through() -> Result {
         let mut plain = tcp(100)?;
         let none = plain.set_offload(&Offload::default());
+        let plain_checksum = plain.checksum();
         let plain = (none, plain.is_partial(), plain.is_gso(), plain.offload());
 
         let mut large = tcp(3000)?;
@@ -71,8 +72,11 @@ mod tests {
             gso: Some(GSO),
         };
         let set = large.set_offload(&wanted);
+        let checksum = large.checksum();
         let large = (set, large.is_partial(), large.is_gso(), large.offload());
 
+        assert_eq!(plain_checksum, None);
+        assert_eq!(checksum, Some(CHECKSUM));
         assert_eq!(plain, (Ok(()), false, false, Ok(Offload::default())));
         assert_eq!(large, (Ok(()), true, true, Ok(wanted)));
         Ok(())

@@ -154,6 +154,8 @@ mod tests {
         refill.coalesced(2);
         refill.cancelled(1);
         refill.begin(Stamp::NONE).items(9);
+        // Of another path's run.
+        refill.items(3);
         for counted in [
             Path::budget_exhausted,
             Path::completed,
@@ -186,7 +188,7 @@ hardirq.overlap 0\n\
 work/refill.scheduled 5\n\
 work/refill.coalesced 2\n\
 work/refill.runs 1\n\
-work/refill.items 9\n\
+work/refill.items 12\n\
 work/refill.cancelled 1\n\
 work/refill.context_mismatch 0\n\
 work/refill.overlap 0\n\
