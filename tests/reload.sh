@@ -38,13 +38,6 @@ cycles() {
 	done
 }
 
-# What they share of irqkit lockdep must know by one name.
-beside() {
-	modprobe rust_workqueue source=timer && modprobe $driver && [ -d /sys/kernel/debug/rust_workqueue/timer0 ] &&
-		[ -d "$debugfs/$edu0" ] && modprobe -r rust_workqueue $driver irqkit
-}
-check "another driver of the suite comes and goes beside it" beside
-
 [ ! -e $kmemleak ] || echo clear >$kmemleak
 # The first rounds fill caches that are there to stay.
 check "rounds to warm up" cycles "$(fewer 20 4)"
@@ -66,6 +59,13 @@ noise=$((rounds / 2 < 64 ? 64 : rounds / 2))
 assert_le "kernel memory did not grow by $noise kB in each part" "$noise" "$least"
 assert_eq "no interrupt is left" 0 "$(grep -c $driver /proc/interrupts || :)"
 assert_eq "no file is left" 0 "$(find /sys/kernel/debug -maxdepth 1 -name $driver | wc -l)"
+# What they share of irqkit lockdep must know by one name.
+beside() {
+	modprobe rust_workqueue source=timer && modprobe $driver && [ -d /sys/kernel/debug/rust_workqueue/timer0 ] &&
+		[ -d "$debugfs/$edu0" ] && modprobe -r rust_workqueue $driver irqkit
+}
+check "another driver of the suite comes and goes beside it" beside
+
 if [ -e $kmemleak ]; then
 	# What was freed by RCU needs a while to be seen as such; two scans are kmemleak's own advice.
 	echo scan >$kmemleak
