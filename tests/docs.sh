@@ -7,7 +7,7 @@
 #
 # Every command of the documents that is marked as one for the lab, as it is written there: each
 # block in a shell of its own, page by page, with the driver loaded as the pages say. Pages about network
-# cards are docs_net.sh's.
+# cards are docs_net.sh's. The kernels that are built here have neither BTF nor headers, for what is bpftrace's.
 
 # shellcheck source=tests/lib/edu.sh
 . "$(dirname "$0")/lib/edu.sh"
