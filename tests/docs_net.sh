@@ -5,8 +5,8 @@
 # lab-devices: net-tap
 # lab-timeout: 300
 #
-# As docs.sh, for the pages that want network cards. On the debug kernel their curve does not always show: the
-# packets that it takes to rise are too many for it.
+# As docs.sh, for the pages that want network cards. On the debug kernel their curve did not show in one run of two,
+# beside other guests.
 
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/lib/net.sh"
