@@ -40,13 +40,17 @@ apt_fetch() {
 		[ -e "$(deb "$package" "$version")" ] || want+=("$package=$version")
 	done
 	[ ${#want[@]} -gt 0 ] || return 0
-	# Only what is complete and verified is ever moved to where deb() looks.
+	# Only what is complete and verified is ever moved to where deb() looks: not what another fetch, which was
+	# interrupted, left in the directory.
+	remove_tree "$CACHE/tmp/dl"
 	mkdir -p "$CACHE/tmp/dl"
 	(
 		cd "$CACHE/tmp/dl" || exit
 		lab_apt apt-get download "${want[@]}"
 	)
-	mv "$CACHE"/tmp/dl/*.deb "$DL/"
+	for package in "${want[@]%%=*}"; do
+		mv "$CACHE/tmp/dl/${package}_${version//:/%3a}"_*.deb "$DL/"
+	done
 }
 
 # deb PACKAGE VERSION: the file that a package is kept in.

@@ -153,7 +153,8 @@ echo CONFIG_KUNIT=y >"$cache/refused"
 assert_eq "the pinned kernel, where the archive has it" "$KERNEL_ABI $KERNEL_VERSION linux-source-${pinned%.*}" \
 	"$(scripts/setup/resolve 2>"$out/stderr")"
 # What runs that were killed may have left: none of it may be taken for the whole.
-mkdir -p "$cache/tmp/source/tree/half" "$cache/tmp/kernel-kunit/half"
+mkdir -p "$cache/tmp/source/tree/half" "$cache/tmp/kernel-kunit/half" "$cache/tmp/dl"
+echo half >"$cache/tmp/dl/half_1_amd64.deb"
 check_fails "an option that the kernel drops stops its build" scripts/setup/kernel kunit
 assert_match "and is named" "configuration refuses CONFIG_KUNIT=y \(scripts/kconfig\)" \
 	"$(scripts/setup/kernel kunit 2>&1 | tail -n 2 | head -n 1)"
@@ -179,7 +180,7 @@ assert_eq "and was built once" built "$(cat "$cache/builds")"
 assert_eq "whole: release, compiler, image" "$pinned-tiny CC=x86_64-linux-gnu-gcc-14 image" \
 	"$(cd "$cache/kernels/kunit" && paste -d ' ' release <(sed -n 1p make-args) vmlinuz)"
 assert_eq "nothing of what earlier runs have left half made" "" \
-	"$(find "$cache/kernels/" "$cache/source/" "$cache/tmp" -name half)"
+	"$(find "$cache/kernels/" "$cache/source/" "$cache/tmp" "$cache/dl" -name half -o -name "half_*")"
 
 assert_match "modules that do not build for the lab's kernel" "^modules: modules for the kunit kernel: failed" \
 	"$(last_line scripts/setup/modules kunit)"
