@@ -9,7 +9,7 @@
 cd "$(dirname "$0")/../.." || exit
 . scripts/guest/ktap.sh
 
-plan 14
+plan 21
 out=$(mktemp -d)
 on_exit rm -rf "$out"
 export TEST_DIR=tests/lab/fixtures TEST_LOGS=runner LAB_NO_BUILD=1
@@ -18,7 +18,7 @@ status=0
 tests/run -k '^guest/' >"$out/stdout" 2>"$out/stderr" || status=$?
 sed 's/^/# /' "$out/stderr"
 assert_ne "a run with failures fails" 0 "$status"
-assert_eq "last line" "6 passed, 8 failed, 1 skipped" "$(tail -n 1 "$out/stdout")"
+assert_eq "last line" "21 passed, 12 failed, 1 skipped" "$(tail -n 1 "$out/stdout")"
 
 shows() { grep -q -- "$@" "$out/stderr"; }
 check "a good test passes" shows '^ok      guest/passes: 2 passed, 1 skipped'
@@ -27,6 +27,13 @@ check "a skip that is not allowed" shows 'not ok: is required: skipped, but requ
 check "no plan" shows 'not ok: no plan'
 check "a truncated test" shows 'not ok: cut short: 1 of 2'
 check "a splat in the kernel's log" shows 'not ok: kernel log: BUG: fixture'
+check "one after a file is over, with the next" shows 'not ok: kernel log: WARNING: fixture, between'
+check "one after the last file" shows '^FAILED  guest/end: 0 passed, 1 failed'
+check "which is shown" shows 'not ok: kernel log: WARNING: fixture, late'
+check "a log that was overwritten" shows "not ok: kernel log: the kernel's log was overwritten"
+check "a taint without a splat" shows 'not ok: kernel log: the kernel is tainted since: W (warning)'
+check "but not that of a warning that is expected" shows '^ok      guest/expected_taint: 1 passed'
+check "a kmemleak that does not look, or finds something, is told" shows 'guest/blind: 10 passed'
 check "a test out of time" shows 'not ok: out of time'
 check "a guest that says nothing any more" shows 'not ok: the guest hangs: it says nothing of the time being over'
 check "where a test is that takes long" \

@@ -11,7 +11,7 @@ idle_limit() { [ "$run_kernel" = debug ] && echo 900 || echo 300; }
 # the number of files that came to an end, and `overdue` if the guest was given up. It looks at the time
 # itself, but a guest that hangs can't.
 read_results() {
-	local kind=$1 name='' start='' line ms leaks=() end shown=0 limit
+	local kind=$1 name='' start='' line ms leaks=() after=() end shown=0 limit
 	reached=0 overdue=
 	end=$((SECONDS + $(idle_limit)))
 	while next_line; do
@@ -28,11 +28,14 @@ read_results() {
 			begin "$name" "$([ "$kind" = kunit ] || header "${line#@begin }" may-skip | paste -sd '|')"
 			continue
 			;;
-		"@log "*) extra "kernel log: ${line#@log }" ;;
+		"@log "*)
+			if [ -n "$name" ]; then extra "kernel log: ${line#@log }"; else after+=("kernel log: ${line#@log }"); fi
+			;;
 		"@leak "*)
 			echo "${line#@leak }" >>"$logs/boot-$boot.leaks"
 			case $line in "@leak unreferenced"*) leaks+=("${line#@leak } (build/test/boot-$boot.leaks)") ;; esac
 			;;
+		"@blind "*) leaks+=("${line#@blind }") ;;
 		"@leaks "*)
 			read -r _ ms <<<"$line"
 			count "$kind/kmemleak" "$((${#leaks[@]} == 0))" 0 "$ms" "${leaks[@]}"
@@ -52,6 +55,8 @@ read_results() {
 		esac
 		[ -z "$name" ] || printf '%s\n' "$line" >>"$log"
 	done
+	# What the kernel said when no file ran any more.
+	[ ${#after[@]} -eq 0 ] || count "$kind/end" 0 0 0 "${after[@]}"
 	# The guest ended in the middle of this one.
 	if [ -n "$name" ]; then
 		interrupted=1
@@ -105,7 +110,7 @@ run_files() {
 		for file in "$@"; do limit=$((limit + $(LAB_KERNEL=$run_kernel limit_of "$file"))); done
 		exec 6< <(
 			LAB_KERNEL=$run_kernel LAB_DEVICES=$devices LAB_CPUS=$cpus LAB_ACCEL=$accel \
-				LAB_APPEND="${LAB_APPEND:-} $append $more" LAB_PASS="${LAB_PASS:-} LAB_LONG" LAB_CONSOLE=$logs/boot-$boot.console LAB_TIMEOUT=$limit \
+				LAB_APPEND="${LAB_APPEND:-} log_buf_len=1M $append $more" LAB_PASS="${LAB_PASS:-} LAB_LONG" LAB_CONSOLE=$logs/boot-$boot.console LAB_TIMEOUT=$limit \
 				"$TOP/scripts/lab" "$runner $*" 2>"$err" </dev/null
 			echo "$?" >"$logs/boot-$boot.status"
 		)
