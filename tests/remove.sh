@@ -4,13 +4,13 @@
 # lab-timeout: 180
 # lab-kmemleak: what is left of a device or a module that went
 #
-# Unbind, hot-unplug and rmmod while interrupts, all their deferrals, a storm, DMA and readers are
-# under way. Whoever waits for the device is told; nothing runs late; nothing stays behind. What
+# Unbind, hot-unplug and rmmod while interrupts, by message and on a line that is shared, all their deferrals, a storm,
+# DMA and readers are under way. The other user of the line goes on. Whoever waits for the device is told; nothing runs late; nothing stays behind. What
 # would be wrong shows in the kernel's log, which the test's runner reads.
 
 # shellcheck source=tests/lib/edu.sh
 . "$(dirname "$0")/lib/edu.sh"
-plan 26
+plan 47
 
 fire_pids=()
 # Keeps a device as busy as it gets, until it is gone. Times are taken from before the first one is under fire to
@@ -94,6 +94,60 @@ fire $edu0
 fire $edu1
 fire $edu2
 wait_for 20 busy $edu2
+check "rmmod returns" timeout 60 modprobe -r $driver
+check "those who used it have ended" cease
+assert_eq "no handler is left in /proc/interrupts" 0 "$(in_interrupts)"
+
+# All of it on the INTx line that two devices share, of which one goes.
+work=$(mktemp -d)
+on_exit rm -rf "$work"
+handled() { echo $(($(counter "$1" hardirq.handled) + $(counter "$1" hardirq.wake_thread))); }
+# Has a device interrupt, one after the other, until `no_more`. A trigger that gives up on a busy line is none of this.
+beside() {
+	touch "$work/beside"
+	(while [ -e "$work/beside" ]; do echo "20 paced" >"$debugfs/$1/trigger"; done) 2>/dev/null &
+	beside_pid=$!
+}
+no_more() {
+	rm "$work/beside"
+	wait "$beside_pid" || :
+}
+beyond() { [ "$(handled "$1")" -gt "$2" ]; }
+counts_on() { wait_for 20 beyond "$1" $(($(handled "$1") + 100)); }
+one_line() { [ "$(irq_of $edu0)" = "$(irq_of $edu1)" ] && [ "$(field $edu0 irq mode) $(field $edu1 irq mode)" = "intx intx" ]; }
+
+load irq_mode=intx
+timing_on
+check "two devices share a line" one_line
+beside $edu1
+fire $edu0
+check "one of them is under fire" wait_for 20 busy $edu0
+check "and the other has its interrupts, too" counts_on $edu1
+check "unbind returns" timeout 60 sh -c "echo $edu0 >/sys/bus/pci/drivers/$driver/unbind"
+check "the files of the one are gone" gone $edu0
+check "those who used them have ended" cease
+check "the other goes on" counts_on $edu1
+check "bind brings it back" sh -c "echo $edu0 >/sys/bus/pci/drivers/$driver/bind"
+check "and it works" alive $edu0
+
+fire $edu0
+check "it is under fire again" wait_for 20 busy $edu0
+qmp device_del id=edu0
+check "it is unplugged" wait_for 30 test ! -e $pci/$edu0
+check "its files are gone" gone $edu0
+check "those who used them have ended" cease
+check "the other goes on" counts_on $edu1
+qmp device_add driver=edu id=edu0 addr=4
+check "another in its place is bound, and works" alive $edu0
+check "on the line that it shares" one_line
+no_more
+check "and the other has lost nothing" alive $edu1
+
+load irq_mode=intx
+fire $edu0
+fire $edu1
+fire $edu2
+check "three devices are under fire" wait_for 20 busy $edu0
 check "rmmod returns" timeout 60 modprobe -r $driver
 check "those who used it have ended" cease
 assert_eq "no handler is left in /proc/interrupts" 0 "$(in_interrupts)"
