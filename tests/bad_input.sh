@@ -60,7 +60,7 @@ refusals=$(
 	END
 )
 number=$(wc -l <<<"$refusals")
-plan $((2 * number + 21))
+plan $((2 * number + 70))
 
 load irq_mode=auto
 device=$edu2
@@ -86,34 +86,42 @@ while read -r file errno text; do
 done <<<"$refusals"
 
 for file in trigger factorial dma defer storm storm_limit timing reset; do
-	write_errno "$file refuses nothing at all" EINVAL "$(edu $device $file)" " "
+	write_errno "$file refuses a blank" EINVAL "$(edu $device $file)" " "
 done
-long=$(printf '%05000d' 1)
-for file in trigger defer timing; do
-	result=$(python3 - "$(edu $device $file)" "$long" <<-'END'
-		import os, sys
-		try:
-		    os.write(os.open(sys.argv[1], os.O_WRONLY), sys.argv[2].encode())
-		    print("success")
-		except OSError as error:
-		    print("refused")
-	END
-	)
-	assert_eq "$file refuses 5000 bytes" refused "$result"
-done
-result=$(python3 - "$(edu $device trigger)" <<-'END'
-	import os, sys
-	try:
-	    os.write(os.open(sys.argv[1], os.O_WRONLY), b"1\xff\x00\x80")
-	    print("success")
-	except OSError as error:
-	    print("refused")
-END
-)
-assert_eq "trigger refuses what is not text" refused "$result"
 
-check_fails "stats cannot be written" sh -c "echo 1 >$(edu $device stats)"
-check_fails "reset cannot be read" python3 -c "open('$(edu $device reset)').read()"
+# Nothing at all, more than a file takes, and what is not text: to every file that can be written; and anything to those
+# that can't. Root may open them all.
+writable=(trigger factorial dma defer storm storm_limit timing reset)
+read_only=(stats percpu version irq journal {hardirq,thread,tasklet,tasklet_hi}/{wait_ns,run_ns})
+assert_eq "those are all files" "$(printf '%s\n' "${writable[@]}" "${read_only[@]}" | sort | paste -sd ' ')" \
+	"$(cd "$debugfs/$device" && find . -type f | sed 's,^\./,,' | sort | paste -sd ' ')"
+tries=$(
+	python3 - "$debugfs/$device" "${#writable[@]}" "${writable[@]}" "${read_only[@]}" <<-'END'
+		import errno, os, sys
+
+		def answer(file, mode, act):
+		    try:
+		        fd = os.open(os.path.join(sys.argv[1], file), mode)
+		        try:
+		            act(fd)
+		        finally:
+		            os.close(fd)
+		        return "success"
+		    except OSError as error:
+		        return errno.errorcode.get(error.errno, error.errno)
+
+		writable, read_only = sys.argv[3:][:int(sys.argv[2])], sys.argv[3:][int(sys.argv[2]):]
+		bad = [("nothing", b""), ("5000 bytes", b"1" * 5000), ("5000 spaces and 1", b" " * 5000 + b"1"),
+		       ("what is not text", b"1\xff\x80"), ("a zero byte", b"1\x00")]
+		for file in writable:
+		    for what, data in bad:
+		        print(answer(file, os.O_WRONLY, lambda fd: os.write(fd, data)), file, "refuses", what)
+		for file in read_only:
+		    print(answer(file, os.O_WRONLY, lambda fd: os.write(fd, b"1")), file, "cannot be written")
+		print(answer("reset", os.O_RDONLY, lambda fd: os.read(fd, 1)), "reset cannot be read")
+	END
+)
+while read -r answer name; do assert_eq "$name" EINVAL "$answer"; done <<<"$tries"
 
 assert_eq "nothing of it changed anything" "$before" "$(everything)"
 
