@@ -5,11 +5,11 @@
 #
 # Interrupt storms: a source that is never acknowledged, and one that is but never stops. Each is
 # found, masked, polled at a bounded rate and released when it is calm, is logged once, and nothing
-# is lost; the other user of a shared line goes on meanwhile.
+# is lost, not even what the storming device is asked for meanwhile; the other user of a shared line goes on.
 
 # shellcheck source=tests/lib/edu.sh
 . "$(dirname "$0")/lib/edu.sh"
-plan 39
+plan 59
 
 # Guest tests share a boot, and in another one the kernel is meant to.
 disabled_lines() { dmesg | grep -c 'nobody cared' || :; }
@@ -17,16 +17,18 @@ disabled=$(disabled_lines)
 
 state_is() { [ "$(field "$1" storm state)" = "$2" ]; }
 episode_begun() { [ "$(field "$1" storm episodes)" -gt "$2" ]; }
+handled() { echo $(($(counter "$1" hardirq.handled) + $(counter "$1" hardirq.wake_thread))); }
 storm_lines() { driver_log | grep -c "$1.*interrupt storm" || :; }
 
 # One episode of $2 on $1, whose reason should be $3; with $4, the device that shares the line.
 episode() {
-	local device=$1 source=$2 reason=$3 other=${4:-} before polls
+	local device=$1 source=$2 reason=$3 other=${4:-} before polls start ms
 	local name="$2 on $1"
 
 	mark_log
 	before=$(field "$device" storm episodes)
 	polls=$(field "$device" storm polls)
+	start=${EPOCHREALTIME/./}
 	check "$name: starts" sh -c "echo $source 3000 >$(edu "$device" storm)"
 	check "$name: is found" wait_for 30 episode_begun "$device" "$before"
 	assert_eq "$name: for this reason" "$reason" "$(field "$device" storm reason)"
@@ -39,7 +41,10 @@ episode() {
 	fi
 
 	check "$name: is released when it is over" wait_for 30 state_is "$device" calm
-	assert_le "$name: is polled at most once a millisecond" $((5000 + 1000)) $(($(field "$device" storm polls) - polls))
+	polls=$(($(field "$device" storm polls) - polls))
+	ms=$(((${EPOCHREALTIME/./} - start) / 1000))
+	diag "$name: $polls polls in $ms ms"
+	assert_le "$name: is polled at most once a millisecond" $((ms + 1)) "$polls"
 	assert_eq "$name: is logged once an episode" $(($(field "$device" storm episodes) - before)) "$(storm_lines "$device")"
 	check "$name: interrupts are served afterwards" timeout 30 sh -c "echo '20 paced' >$(edu "$device" trigger)"
 	settle "$device"
@@ -55,6 +60,56 @@ episode $edu0 noack unacknowledged $edu1
 episode $edu2 noack unacknowledged
 echo none >"$(edu $edu2 defer)"
 episode $edu2 ack rate
+
+# In the middle of one, which ends when it is told to: nothing here depends on how long it takes. A factorial is done
+# when the device has interrupted and the thread has seen it. A trigger, also that of the other user of the line,
+# returns when the threads of all users have ended, that is after the storm: what counts here is what it has raised
+# and had served by then.
+contained() {
+	local device=$1 other=${2:-} name="in a storm on $1" defer items recorded polls served pids=() pid status
+	polled() { [ "$(field "$device" storm polls)" -gt "$polls" ]; }
+	recorded_to() { [ "$(field "$device" journal recorded)" -ge "$1" ]; }
+	handled_to() { [ "$(handled "$other")" -ge "$1" ]; }
+	trigger() {
+		timeout 90 sh -c "echo '$2 paced' >$(edu "$1" trigger)" &
+		pids+=($!)
+	}
+
+	defer=$(cat "$(edu "$device" defer)")
+	echo thread >"$(edu "$device" defer)"
+	items=$(counter "$device" thread.items)
+	polls=$(field "$device" storm polls)
+	echo "noack 60000" >"$(edu "$device" storm)"
+	check "$name: it is polled" wait_for 30 polled
+	recorded=$(field "$device" journal recorded)
+	check "$name: a factorial is computed" sh -c "echo 6 >$(edu "$device" factorial)"
+	assert_eq "$name: it is right" "6 720 0" \
+		"$(field "$device" factorial n) $(field "$device" factorial value) $(field "$device" factorial result)"
+	trigger "$device" 10
+	check "$name: what is triggered is served" wait_for 30 recorded_to $((recorded + 11))
+	if [ -n "$other" ]; then
+		served=$(handled "$other")
+		trigger "$other" 50
+		check "$name: the other user of the line has its 50 interrupts" wait_for 30 handled_to $((served + 50))
+	fi
+	assert_eq "$name: it is masked still" "masked noack" \
+		"$(field "$device" storm state) $(field "$device" storm source)"
+
+	echo stop >"$(edu "$device" storm)"
+	status=0
+	for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
+	assert_eq "$name: what was triggered returns" 0 "$status"
+	assert_eq "$name: without an error" "10 10 0" \
+		"$(field "$device" trigger requested) $(field "$device" trigger raised) $(field "$device" trigger result)"
+	check "$name: it is released" wait_for 30 state_is "$device" calm
+	settle "$device"
+	[ -z "$other" ] || assert_eq "$name: the other user had no more than its 50" 50 $(($(handled "$other") - served))
+	# The storm's own cause is one when it is not held back any more.
+	assert_eq "$name: the thread had the factorial, the 10, and what stormed" 12 $(($(counter "$device" thread.items) - items))
+	echo "$defer" >"$(edu "$device" defer)"
+}
+contained $edu0 $edu1
+contained $edu2
 
 assert_eq "the kernel disabled no line" "$disabled" "$(disabled_lines)"
 
