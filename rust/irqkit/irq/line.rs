@@ -309,7 +309,7 @@ impl Line {
     }
 
     /// Disables the interrupt from its own hard handler, to be undone by
-    /// [`Line::enable_in_thread`].
+    /// [`Line::enable_in_handler`].
     ///
     /// # Safety
     ///
@@ -324,9 +324,9 @@ impl Line {
     ///
     /// # Safety
     ///
-    /// To be called in a handler of this line's action, once for each time.
+    /// To be called in a handler of this line's action, hard or thread, once for each time.
     #[inline]
-    pub(super) unsafe fn enable_in_thread(&self) {
+    pub(super) unsafe fn enable_in_handler(&self) {
         // SAFETY: While a handler runs its action is not freed, so the line is ours, and it was
         // disabled for this.
         unsafe { bindings::enable_irq(self.irq) };

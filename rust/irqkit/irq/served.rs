@@ -136,7 +136,8 @@ pub struct Threaded<T: ThreadedHandler> {
     serial: Serial,
     thread: Arc<Path>,
     pending: Pending,
-    /// Whether the hard handler has disabled the interrupt for the thread to enable.
+    /// Whether the hard handler has disabled the interrupt for the thread to enable: set after it
+    /// has done so, reset before the thread does.
     masked: Atomic<bool>,
     #[pin]
     handler: T,
@@ -203,9 +204,18 @@ impl<T: ThreadedHandler> Kind for Threaded<T> {
             }
             ThreadedIrqReturn::WakeThread => self.wake(&run),
             ThreadedIrqReturn::WakeThreadMasked => {
-                if !line.is_shared() && !self.masked.xchg(true, Full) {
+                if !line.is_shared() {
+                    // First: a thread that runs for an earlier request may take `masked` as soon as
+                    // it is set, and enable what it finds disabled.
+                    //
                     // SAFETY: By the safety requirements this is a handler of the line.
                     unsafe { line.disable_in_handler() };
+                    if self.masked.xchg(true, Full) {
+                        // It is disabled already, for a thread that is still to come.
+                        //
+                        // SAFETY: As above; it was disabled just now.
+                        unsafe { line.enable_in_handler() };
+                    }
                 }
                 self.wake(&run)
             }
@@ -232,9 +242,9 @@ impl<T: ThreadedHandler> Kind for Threaded<T> {
 
         if masked {
             // SAFETY: By the safety requirements this is a handler of the line; whoever set
-            // `masked` has disabled it, and it is for us alone to enable it, because we have reset
-            // `masked`.
-            unsafe { line.enable_in_thread() };
+            // `masked` had disabled it before, and it is for us alone to enable it, because we have
+            // reset `masked`.
+            unsafe { line.enable_in_handler() };
         }
         ret.as_raw()
     }
