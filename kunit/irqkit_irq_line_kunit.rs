@@ -42,12 +42,16 @@ mod tests {
     };
 
     use irqkit::{
-        context::Task,
+        context::{
+            HardIrq,
+            Task, //
+        },
         irq::{
             CpuList,
             IrqReturn,
             Line,
             ThreadHandler,
+            ThreadedHandler,
             ThreadedIrqReturn, //
         },
         path::Run, //
@@ -327,6 +331,64 @@ mod tests {
 
         assert!(answered);
         assert_eq!(answer.load(Relaxed), 1);
+        Ok(())
+    }
+
+    /// Whoever waits for another user of the line waits for the threads of all of them.
+    #[test]
+    fn waiting_for_a_neighbour_on_the_line_is_refused() -> Result {
+        /// Tries, and notes what came of it.
+        struct Neighbour {
+            edu: Arc<Edu>,
+            line: Arc<SetOnce<Arc<Line>>>,
+            answer: Arc<Atomic<u64>>,
+        }
+
+        impl ThreadedHandler for Neighbour {
+            fn handle(&self, _ctx: HardIrq<'_>, _run: &mut Run<'_>) -> ThreadedIrqReturn {
+                match self.edu.acknowledge() {
+                    0 => ThreadedIrqReturn::None,
+                    _ => ThreadedIrqReturn::WakeThread,
+                }
+            }
+
+            fn handle_threaded(&self, task: Task<'_>, _run: &mut Run<'_>) -> IrqReturn {
+                let refused = SetOnce::as_ref(&self.line).is_some_and(|line| {
+                    line.synchronize(task) == Err(EDEADLK)
+                        && line.disable(task).map(drop) == Err(EDEADLK)
+                        && line.disable_nosync().is_ok()
+                });
+                self.answer.store(if refused { 1 } else { 2 }, Release);
+                IrqReturn::Handled
+            }
+        }
+
+        let bench = Bench::new(c"neighbour", IrqType::Intx)?;
+        let scene = bench.scene(ThreadedIrqReturn::Handled)?;
+        let answer = Arc::new(Atomic::<u64>::new(0), GFP_KERNEL)?;
+        let line = Arc::new(SetOnce::new(), GFP_KERNEL)?;
+
+        // It is asked before the other one, and acknowledges.
+        let irq = bench.request()?.threaded(
+            bench.hard.clone(),
+            bench.thread.clone(),
+            Neighbour {
+                edu: bench.edu.clone(),
+                line: line.clone(),
+                answer: answer.clone(),
+            },
+        )?;
+        let other = bench.plain(&scene)?;
+        line.populate(other.line().clone());
+        bench.edu.raise(1);
+        let answered = until(|| answer.load(Acquire) != 0);
+        // Elsewhere it is as it was.
+        let elsewhere = Task::with(|task| (other.synchronize(task), irq.synchronize(task)))?;
+        drop((irq, other, bench));
+
+        assert!(answered);
+        assert_eq!(answer.load(Relaxed), 1);
+        assert_eq!(elsewhere, (Ok(()), Ok(())));
         Ok(())
     }
 }

@@ -50,6 +50,7 @@ use crate::{
 mod affinity;
 mod line;
 mod registration;
+mod registry;
 mod request;
 mod served;
 mod vectors;
@@ -60,6 +61,7 @@ pub use line::{
     Line, //
 };
 pub use registration::Registration;
+pub(crate) use registry::Registry;
 pub use request::{
     Request,
     Trigger, //

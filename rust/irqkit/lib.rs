@@ -61,6 +61,7 @@ struct Irqkit {
     _registry: path::Registry,
     _queues: workqueue::Registry,
     _cpus: cpu_hotplug::Registry,
+    _lines: irq::Registry,
 }
 
 impl kernel::InPlaceModule for Irqkit {
@@ -72,6 +73,8 @@ impl kernel::InPlaceModule for Irqkit {
             // SAFETY: A module is initialised once, before any other module can use it, and its
             // value is dropped before its code goes.
             _queues: unsafe { workqueue::Registry::new() },
+            // SAFETY: As above.
+            _lines: unsafe { irq::Registry::new() },
             // SAFETY: As above.
             _registry <- unsafe { path::Registry::new() },
         })

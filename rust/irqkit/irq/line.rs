@@ -22,7 +22,10 @@ use kernel::{
     task, //
 };
 
-use super::CpuList;
+use super::{
+    registry,
+    CpuList, //
+};
 use crate::context::Task;
 
 /// What may be called while the interrupt is registered.
@@ -155,8 +158,9 @@ impl Line {
 
     /// Waits until neither handler is running, after `prepare`.
     fn wait<R>(&self, prepare: impl FnOnce() -> Result<R>) -> Result<R> {
-        // The thread would wait for itself.
-        if self.thread.load(Relaxed) == task::Task::current_raw() as usize {
+        self.check()?;
+        // The thread would wait for itself: the core waits for those of all the line's users.
+        if registry::is_thread_of(self.irq) {
             return Err(EDEADLK);
         }
 
@@ -169,14 +173,15 @@ impl Line {
     }
 
     /// Disables the interrupt until the guard is dropped, and waits until neither of its handlers
-    /// is running. Guards nest.
+    /// is running, nor those of the line's other users. Guards nest.
     ///
     /// Stands for `disable_irq()`.
     ///
     /// # Errors
     ///
-    /// [`ENODEV`] if the registration has ended, [`EDEADLK`] in the interrupt's own thread, which
-    /// would wait for itself.
+    /// [`ENODEV`] if the registration has ended, [`EDEADLK`] in the interrupt's own thread, and in
+    /// that of any other interrupt that irqkit has registered on the same line: it would wait for
+    /// itself.
     pub fn disable(&self, _task: Task<'_>) -> Result<Disabled<'_>> {
         self.wait(|| self.disable_nosync())
     }
@@ -206,7 +211,8 @@ impl Line {
         Ok(Disabled(self))
     }
 
-    /// Waits until neither of the interrupt's handlers is running.
+    /// Waits until neither of the interrupt's handlers is running, nor those of the line's other
+    /// users.
     ///
     /// Stands for `synchronize_irq()`.
     ///
@@ -296,6 +302,12 @@ impl Line {
         // SAFETY: `hint` is locked, so the registration does not end, and the line's descriptor
         // stays valid; the mask is part of it.
         unsafe { CpuList::copy_of(irqkit_bindings::irq_get_effective_affinity_mask(self.irq)) }
+    }
+
+    /// Returns whether the caller is in the interrupt's thread handler.
+    pub(super) fn is_in_thread(&self) -> bool {
+        // What a task has written itself, it sees.
+        self.thread.load(Relaxed) == task::Task::current_raw() as usize
     }
 
     /// Calls `f` as the thread handler.

@@ -21,6 +21,7 @@ use kernel::{
 };
 
 use super::{
+    registry,
     served::Served,
     Line,
     Vectors, //
@@ -32,8 +33,8 @@ use super::{
 ///
 /// # Invariants
 ///
-/// The line has an action of which `Self` is the cookie, with the functions below for `S`, and
-/// with the name that `name` owns.
+/// The line is listed in the registry, and has an action of which `Self` is the cookie, with the
+/// functions below for `S`, and with the name that `name` owns.
 #[pin_data(PinnedDrop)]
 struct Action<S: Served> {
     #[pin]
@@ -55,6 +56,7 @@ impl<S: Served> PinnedDrop for Action<S> {
         // SAFETY: By the type invariant the line has an action with this cookie. When it returns,
         // neither function runs or will, and the name isn't used any more.
         unsafe { bindings::free_irq(irq, this.cast()) };
+        registry::remove(&self.line);
 
         self.served.end();
     }
@@ -64,9 +66,9 @@ impl<S: Served> PinnedDrop for Action<S> {
 ///
 /// It derefs to its [`Line`], which can be cloned and kept. Dropping the registration frees the
 /// interrupt: it waits for the handlers, drops them, then drops its share in the [`Vectors`]. That
-/// is done in task context, and not by the interrupt's own thread, which would wait for itself. At
-/// the latest it happens when the device is unbound, after the driver's `unbind` and the drop of
-/// its data.
+/// is done in task context, and not by the interrupt's own thread, nor by that of another one on the
+/// same line: it would wait for itself. At the latest it happens when the device is unbound, after
+/// the driver's `unbind` and the drop of its data.
 ///
 /// Stands for `request_threaded_irq()` and `free_irq()`.
 #[must_use = "the interrupt is freed when the registration is dropped"]
@@ -104,6 +106,8 @@ impl<S: Served> Registration<S> {
             _vectors: vectors,
             _pin: PhantomPinned,
             _: {
+                // Its thread may run as soon as it is registered.
+                registry::insert(line)?;
                 // SAFETY:
                 // - By the safety requirements `irq` is a line that belongs to the device.
                 // - All fields are initialised, so that the functions may be called at once, and
@@ -118,7 +122,8 @@ impl<S: Served> Registration<S> {
                         name.as_char_ptr(),
                         this.as_ptr().cast(),
                     )
-                })?;
+                })
+                .inspect_err(|_| registry::remove(line))?;
                 // SAFETY: It has just been registered; its drop calls `Line::end` before it is
                 // freed.
                 unsafe { line.begin() };
