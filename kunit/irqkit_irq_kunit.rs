@@ -38,7 +38,8 @@ mod tests {
         irq::{
             CpuList,
             Request,
-            ThreadedIrqReturn, //
+            ThreadedIrqReturn,
+            Trigger, //
         }, //
     };
 
@@ -242,6 +243,33 @@ mod tests {
         assert!(none >= 50);
         assert_eq!(runs, handled + none);
         assert_eq!(hint, Err(EOPNOTSUPP));
+        Ok(())
+    }
+
+    /// The users of a line agree on what triggers it. (QEMU's INTx lines are high when they are up;
+    /// the chip does not ask.)
+    #[test]
+    fn trigger_is_what_the_kernel_is_told() -> Result {
+        let bench = Bench::new(c"trigger", IrqType::Intx)?;
+        let scene = bench.scene(ThreadedIrqReturn::Handled)?;
+        let register = |trigger| {
+            bench
+                .request()?
+                .trigger(trigger)
+                .plain(bench.hard.clone(), Hand(scene.clone()))
+        };
+
+        let first = register(Trigger::High)?;
+        let agreeing = register(Trigger::High)?;
+        let works = scene.raise();
+        let others = [Trigger::Low, Trigger::Rising, Trigger::Falling]
+            .map(|trigger| register(trigger).map(drop));
+        let still_works = scene.raise();
+        drop((first, agreeing));
+        drop(bench);
+
+        assert!(works && still_works);
+        assert_eq!(others, [Err(EBUSY); 3]);
         Ok(())
     }
 
