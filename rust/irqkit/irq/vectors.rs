@@ -25,6 +25,12 @@ use kernel::{
 /// when the device is unbound, after all registrations on them. Drop in task context.
 ///
 /// Stands for `pci_alloc_irq_vectors()` and `pci_free_irq_vectors()`.
+///
+/// # Invariants
+///
+/// - As long as `vectors` gives access, they are the vectors of its device, of type `irq_type`, and
+///   `irqs` are the Linux numbers of all of them, in order; there is at least one.
+/// - While that device stays bound, what gives access goes on to do so until `Self` is dropped.
 pub struct Vectors {
     vectors: Devres<IrqVectorRegistration<'static>>,
     irqs: KVec<u32>,
@@ -57,6 +63,9 @@ impl Vectors {
             )
         };
 
+        // INVARIANT: They were allocated for `dev`, all their numbers are in `irqs`, and there is
+        // one, or it would have failed. `Devres` revokes the access when the device is unbound, or
+        // `Self` is dropped.
         let vectors = Self {
             vectors: Devres::new(dev.as_ref(), vectors)?,
             irqs,
@@ -106,7 +115,8 @@ impl Vectors {
         }
         let irq = *self.irqs.get(index).ok_or(EINVAL)?;
 
-        // `dev` is bound, so what is not freed now stays as long as that.
+        // By the type invariant: `dev` is bound, so what is not freed now stays as long as that, or
+        // as `self` does.
         self.vectors.try_access().ok_or(ENODEV)?;
         Ok(irq)
     }
