@@ -2,9 +2,10 @@
 
 //! Execution context as a type.
 //!
-//! Every callback that this crate makes receives a token of the context in which it runs:
-//! [`HardIrq`], [`SoftIrq`] or [`Task`]. A call of this crate's that may only be made in one of them
-//! asks for its token, so that making it elsewhere does not compile:
+//! A callback that this crate makes for an interrupt or for work receives a token of the context in
+//! which it runs: [`HardIrq`], [`SoftIrq`] or [`Task`]. The actions of a control file are called in
+//! a task, and ask for its token with [`Task::with`] where they need it. A call of this crate that
+//! may only be made in one of them asks for its token, so that making it elsewhere doesn't compile:
 //!
 //! | | [`HardIrq`] | [`SoftIrq`] | [`Task`] |
 //! | --- | --- | --- | --- |

@@ -6,8 +6,8 @@
 //! exported symbols, so `irqkit.ko` is loaded first. Drivers that use it contain no `unsafe`: all
 //! of it is in here, behind types whose soundness does not depend on what the driver does.
 //!
-//! - [`context`]: where code runs is a type. Every callback receives a token of its context, and
-//!   what may only be done there asks for it.
+//! - [`context`]: where code runs is a type. Callbacks receive a token of their context, and what
+//!   may only be done there asks for it.
 //! - [`irq`]: interrupt handlers, plain and threaded, on the vectors of a PCI function.
 //! - [`tasklet`]: tasklets, normal and high priority.
 //! - [`workqueue`]: queues of one's own and of the system's, and work on them.

@@ -85,7 +85,8 @@ impl From<Error> for Refusal {
 /// A control file of a driver: a type without values for each, with the file's name and its
 /// actions.
 ///
-/// Both actions run in the context of the task that reads or writes; they may sleep. They run
+/// Both actions run in the context of the task that reads or writes; they may sleep, and have their
+/// token from [`Task::with`](crate::context::Task::with). They run
 /// beside each other, and beside themselves. Removing the [`super::PathSet`] waits for those in
 /// progress: a driver that has slow ones must make them give up first, and none of them may create
 /// or drop a set.
