@@ -62,6 +62,7 @@ struct Irqkit {
     _queues: workqueue::Registry,
     _cpus: cpu_hotplug::Registry,
     _lines: irq::Registry,
+    _command: pci::CommandLock,
 }
 
 impl kernel::InPlaceModule for Irqkit {
@@ -75,6 +76,8 @@ impl kernel::InPlaceModule for Irqkit {
             _queues: unsafe { workqueue::Registry::new() },
             // SAFETY: As above.
             _lines: unsafe { irq::Registry::new() },
+            // SAFETY: As above.
+            _command: unsafe { pci::CommandLock::new() },
             // SAFETY: As above.
             _registry <- unsafe { path::Registry::new() },
         })

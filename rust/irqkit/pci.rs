@@ -26,9 +26,52 @@ use kernel::{
 
 use core::marker::PhantomData;
 
+use crate::raw_lock::RawLock;
+
 mod power;
 
 pub(crate) use power::Power;
+
+/// Locked by who changes a bit of a command register: the functions of C read, change and write it,
+/// and would undo each other's. It is one for all devices, as such changes are rare and short.
+// SAFETY: `CommandLock::new` initialises it, which runs when irqkit is loaded and before there is
+// anyone who could use it.
+static COMMAND: RawLock<()> = unsafe { RawLock::uninit(()) };
+
+/// Proof that the lock of the command registers is initialised. irqkit's module holds the only one.
+pub(crate) struct CommandLock(());
+
+impl CommandLock {
+    /// Initialises the lock.
+    ///
+    /// # Safety
+    ///
+    /// To be called once, when irqkit is loaded, before anything else in [`crate::pci`] is used.
+    pub(crate) unsafe fn new() -> Self {
+        // SAFETY: By the safety requirements, this is done once, and first.
+        unsafe { COMMAND.init(c"irqkit_pci_command", kernel::static_lock_class!()) };
+        Self(())
+    }
+}
+
+/// Turns bus mastering of a function on or off. Any context but NMI.
+///
+/// # Safety
+///
+/// The function must be valid.
+unsafe fn set_master(dev: *mut bindings::pci_dev, on: bool) {
+    COMMAND.with(|()| {
+        // SAFETY: It is valid by the safety requirements. Configuration space is accessed under a
+        // raw spinlock with interrupts off, so that it may be done under this one.
+        unsafe {
+            if on {
+                bindings::pci_set_master(dev);
+            } else {
+                bindings::pci_clear_master(dev);
+            }
+        }
+    });
+}
 
 /// `PCI_ANY_ID`.
 const ANY_ID: u32 = u32::MAX;
@@ -131,7 +174,8 @@ pub struct BusMaster<'bound> {
 impl<'bound> BusMaster<'bound> {
     /// Turns bus mastering of `dev` on.
     pub fn new(dev: &'bound pci::Device<Core<'_>>) -> Self {
-        dev.set_master();
+        // SAFETY: The reference is valid.
+        unsafe { set_master(as_raw(dev), true) };
         Self { dev }
     }
 }
@@ -139,7 +183,7 @@ impl<'bound> BusMaster<'bound> {
 impl Drop for BusMaster<'_> {
     fn drop(&mut self) {
         // SAFETY: `self.dev` is a valid `struct pci_dev`, and bound, so that nobody else drives it.
-        unsafe { bindings::pci_clear_master(as_raw(self.dev)) };
+        unsafe { set_master(as_raw(self.dev), false) };
     }
 }
 
@@ -149,8 +193,8 @@ impl Drop for BusMaster<'_> {
 /// `disable_irq()` it silences this device only, and so is the way to stop a storm on a shared
 /// line without harm to the others on it.
 ///
-/// [`Intx::mask`] and [`Intx::unmask`] read, change and write the command register, so the driver
-/// sees to it that the two do not run at the same time for one device.
+/// [`Intx::mask`] and [`Intx::unmask`] may be called beside each other, and beside what turns bus
+/// mastering on or off: which of the two comes last is for the driver to know.
 pub struct Intx(Devres<Line>);
 
 /// The device whose pin it is.
@@ -183,7 +227,7 @@ impl Intx {
             // SAFETY: The device is valid, as a reference to it is held, and still bound to our
             // driver, as the access has not been revoked. Configuration space is accessed under a
             // raw spinlock with interrupts off, so that any context will do.
-            unsafe { bindings::pci_intx(as_raw(&pin.0), enable.into()) };
+            COMMAND.with(|()| unsafe { bindings::pci_intx(as_raw(&pin.0), enable.into()) });
         }
     }
 }

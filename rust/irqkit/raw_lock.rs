@@ -55,6 +55,36 @@ impl<T> RawLock<T> {
         })
     }
 
+    /// Creates the lock of a static.
+    ///
+    /// # Safety
+    ///
+    /// It must not be used before [`RawLock::init`] was called.
+    pub(crate) const unsafe fn uninit(value: T) -> Self {
+        // INVARIANT: By the safety requirements it is initialised before it matters.
+        Self {
+            raw: Opaque::uninit(),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// Initialises the lock of a static.
+    ///
+    /// # Safety
+    ///
+    /// To be called once, before anything else is done with the lock.
+    pub(crate) unsafe fn init(&'static self, name: &'static CStr, key: Pin<&'static LockClassKey>) {
+        // SAFETY: It is valid and stays where it is, and by the safety requirements nobody uses it
+        // yet; the name and the key live for ever.
+        unsafe {
+            irqkit_bindings::raw_spin_lock_init(
+                self.raw.get(),
+                name.as_char_ptr(),
+                key.as_ptr(), //
+            )
+        };
+    }
+
     /// Calls `f` with the value, under the lock.
     ///
     /// `f` must not sleep and must not come back to this lock.

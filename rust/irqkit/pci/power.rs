@@ -10,7 +10,10 @@ use kernel::{
     sync::aref::ARef, //
 };
 
-use super::as_raw;
+use super::{
+    as_raw,
+    set_master, //
+};
 
 /// A function whose memory is decoded for as long as this value lives. It can't reach memory itself
 /// unless it is told so with [`Power::set_master`].
@@ -44,13 +47,7 @@ impl Power {
     pub(crate) fn set_master(&self, on: bool) {
         // SAFETY: The function is valid, as a reference to it is held. By the type invariant it has
         // not been given up, so nobody else drives it.
-        unsafe {
-            if on {
-                bindings::pci_set_master(as_raw(&self.0));
-            } else {
-                bindings::pci_clear_master(as_raw(&self.0));
-            }
-        }
+        unsafe { set_master(as_raw(&self.0), on) };
     }
 
     /// Returns whether the function still answers to reads of its configuration space.
