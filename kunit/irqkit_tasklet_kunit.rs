@@ -25,7 +25,10 @@ impl kernel::Module for Suite {
 
 #[kunit_tests(irqkit_tasklet)]
 mod tests {
-    use core::mem::forget;
+    use core::mem::{
+        forget,
+        ManuallyDrop, //
+    };
 
     use kernel::{
         cpu::CpuId,
@@ -37,7 +40,8 @@ mod tests {
                 Full,
                 Relaxed, //
             },
-            Arc, //
+            Arc,
+            SetOnce, //
         },
     };
 
@@ -597,6 +601,66 @@ mod tests {
         drop(books);
 
         assert_eq!(wrong, 0);
+        Ok(())
+    }
+
+    /// A tasklet that schedules itself each time, and another one as well.
+    struct Restless {
+        me: SetOnce<Arc<Tasklet<Restless>>>,
+        other: SetOnce<Arc<Tasklet<Restless>>>,
+        runs: Arc<Atomic<u64>>,
+    }
+
+    impl TaskletHandler for Restless {
+        fn run(&self, _ctx: SoftIrq<'_>, _run: &mut Run<'_>) {
+            self.runs.fetch_add(1, Relaxed);
+            for tasklet in [self.me.as_ref(), self.other.as_ref()]
+                .into_iter()
+                .flatten()
+            {
+                tasklet.schedule(Stamp::NONE);
+            }
+        }
+    }
+
+    /// Tasklets that were forgotten end when this module is unloaded, before its code goes. If they
+    /// did not, the kernel would jump into nowhere then, and say so; or the unloading would wait
+    /// for ever for one that is disabled. The last test, as they keep a CPU busy until then.
+    #[test]
+    fn what_is_forgotten_ends_with_the_module() -> Result {
+        // For kmemleak what is forgotten is lost memory, which it is.
+        if cfg!(CONFIG_DEBUG_KMEMLEAK) {
+            return Ok(());
+        }
+
+        let books = Books::new(c"kt_forgotten")?;
+        let path = books.path(Kind::Tasklet)?;
+        let runs = shared()?;
+        let restless = |state| -> Result<_> {
+            let handler = Restless {
+                me: SetOnce::new(),
+                other: SetOnce::new(),
+                runs: runs.clone(),
+            };
+            Arc::pin_init(Tasklet::new(handler, path.clone(), state), GFP_KERNEL)
+        };
+
+        let (one, two) = (restless(State::Enabled)?, restless(State::Enabled)?);
+        for (tasklet, other) in [(&one, &two), (&two, &one)] {
+            tasklet.handler().me.populate(tasklet.clone());
+            tasklet.handler().other.populate(other.clone());
+        }
+        one.schedule(Stamp::NONE);
+        let ran = until(|| runs.load(Relaxed) >= 10);
+
+        // Scheduled and disabled, from the beginning and by a guard that was forgotten.
+        let unborn = ManuallyDrop::new(restless(State::Disabled)?);
+        let silenced = ManuallyDrop::new(restless(State::Enabled)?);
+        forget(silenced.disable_nosync());
+        unborn.schedule(Stamp::NONE);
+        silenced.schedule_hi(Stamp::NONE);
+
+        assert!(ran);
         Ok(())
     }
 }

@@ -62,6 +62,7 @@ struct Irqkit {
     _queues: workqueue::Registry,
     _cpus: cpu_hotplug::Registry,
     _lines: irq::Registry,
+    _tasklets: tasklet::Registry,
     _command: pci::CommandLock,
 }
 
@@ -76,6 +77,8 @@ impl kernel::InPlaceModule for Irqkit {
             _queues: unsafe { workqueue::Registry::new() },
             // SAFETY: As above.
             _lines: unsafe { irq::Registry::new() },
+            // SAFETY: As above.
+            _tasklets: unsafe { tasklet::Registry::new() },
             // SAFETY: As above.
             _command: unsafe { pci::CommandLock::new() },
             // SAFETY: As above.

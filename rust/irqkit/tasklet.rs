@@ -21,7 +21,10 @@
 //!
 //! C header: [`include/linux/interrupt.h`](srctree/include/linux/interrupt.h)
 
-use core::marker::PhantomPinned;
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomPinned, //
+};
 
 use kernel::{
     bindings,
@@ -51,11 +54,19 @@ use crate::{
     }, //
 };
 
+mod registry;
+
+use registry::Links;
+pub(crate) use registry::{
+    module_goes,
+    Registry, //
+};
+
 /// What a tasklet does.
 ///
 /// It must be [`Sync`] because [`Tasklet::handler`] shares it with other contexts; the tasklet
 /// itself never runs beside itself. It must be `'static` because a tasklet that is leaked may still
-/// run.
+/// run, until its module goes away.
 pub trait TaskletHandler: Send + Sync + 'static {
     /// Runs, in softirq context, with hard interrupts on.
     ///
@@ -84,29 +95,131 @@ pub enum State {
 /// It stands for `tasklet_kill()` and must be done in task context. Elsewhere it is a bug, which
 /// the kernel reports, and at worst the CPU hangs; the memory is not freed while it is in use.
 ///
-/// Leaking it is harmless: its memory is not reused, and its handler is `'static`.
+/// Leaking it is harmless: its memory is not reused, its handler is `'static`, and when the module
+/// that made it goes away, it is killed as if it were dropped while it is disabled.
 ///
 /// # Invariants
 ///
-/// - `raw` was initialised by `tasklet_setup()` with `callback::<T>` and is field `raw` of
-///   `Self`.
-/// - It is queued only by whoever made `pending` pending, so while that is idle and no callback is
-///   about to start, it is not on any list.
+/// - `core` is that of this tasklet, with `callback::<T>`.
 /// - Its disable count is the number of guards, alive or forgotten, and 1 more while
 ///   `disabled_at_birth`.
-#[pin_data(PinnedDrop)]
+#[pin_data]
 pub struct Tasklet<T: TaskletHandler> {
+    // Dropped first: then the handler is not being run.
+    #[pin]
+    core: Core,
+    disabled_at_birth: Atomic<bool>,
+    #[pin]
+    handler: T,
+}
+
+/// What is the same for tasklets of all handlers.
+///
+/// # Invariants
+///
+/// - `raw` was initialised by `tasklet_setup()` with the function at `code`.
+/// - It is queued only by whoever made `pending` pending, so while that is idle and no callback is
+///   about to start, it is not on any list.
+/// - It is listed in the registry from its creation until it is dropped or the module goes in which
+///   `code` is.
+#[pin_data(PinnedDrop)]
+struct Core {
     #[pin]
     raw: Opaque<bindings::tasklet_struct>,
     path: Arc<Path>,
     pending: Pending,
-    disabled_at_birth: Atomic<bool>,
-    /// Set when the owner goes and does not want a last run.
+    /// The address of the callback.
+    code: usize,
+    /// Set when the owner goes, or the module, and does not want a last run.
     dying: Atomic<bool>,
-    #[pin]
-    handler: T,
+    /// Whether its module's end has stopped it.
+    stopped: Atomic<bool>,
+    links: UnsafeCell<Links>,
     #[pin]
     _pin: PhantomPinned,
+}
+
+impl Core {
+    /// Creates it.
+    ///
+    /// # Safety
+    ///
+    /// `callback` must be one for a tasklet that this is pinned in.
+    unsafe fn new(
+        callback: unsafe extern "C" fn(*mut bindings::tasklet_struct),
+        path: Arc<Path>,
+        disabled: bool,
+    ) -> impl PinInit<Self, Error> {
+        // INVARIANT: Nothing is pending.
+        try_pin_init!(&this in Self {
+            raw <- Opaque::ffi_init(move |raw| {
+                // SAFETY: `raw` is valid for writes, and stays where it is, because it is pinned.
+                unsafe { bindings::tasklet_setup(raw, Some(callback)) };
+                if disabled {
+                    // SAFETY: It was initialised just before.
+                    unsafe { irqkit_bindings::tasklet_disable_nosync(raw) };
+                }
+            }),
+            path,
+            pending: Pending::new(),
+            // CAST: An address, for comparison.
+            code: callback as usize,
+            dying: Atomic::new(false),
+            stopped: Atomic::new(false),
+            links: UnsafeCell::new(Links::NONE),
+            _pin: PhantomPinned,
+            _: {
+                // SAFETY: It is initialised, and stays where it is until its drop removes it.
+                unsafe { registry::insert(this) };
+            },
+        })
+    }
+
+    /// Returns true the first time.
+    fn stop_once(&self) -> bool {
+        !self.stopped.xchg(true, Relaxed)
+    }
+
+    /// Waits for a run in progress; none begins until it is enabled. May sleep.
+    fn stop(&self) {
+        // SAFETY: By the type invariant it is initialised.
+        unsafe { irqkit_bindings::tasklet_disable(self.raw.get()) };
+    }
+
+    /// Sees to it that the handler is not called any more, and that the callback can be.
+    ///
+    /// The callback sees `dying`, because it is ordered by the core's read-modify-write of the
+    /// pending bit between its look at the count and the call.
+    fn condemn(&self) {
+        self.dying.store(true, Relaxed);
+        // SAFETY: By the type invariant it is initialised, and nobody else uses its count any more:
+        // this is the owner, or the end of the module that the users' code is in.
+        unsafe { irqkit_bindings::tasklet_enable_all(self.raw.get()) };
+    }
+
+    /// Waits until it is neither scheduled nor running. May sleep; it must be enabled.
+    fn kill(&self) {
+        // SAFETY: By the type invariant it is initialised, and it is enabled, so that this ends.
+        unsafe { bindings::tasklet_kill(self.raw.get()) };
+        self.path.cancel(&self.pending);
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Core {
+    fn drop(self: Pin<&mut Self>) {
+        registry::remove(&self);
+
+        // No guard borrows the tasklet any more. What is left of the count was forgotten, or is
+        // from its creation; `tasklet_kill()` would wait for it for ever if a run is pending. So
+        // let it run, into nothing.
+        //
+        // SAFETY: By the type invariant it is initialised.
+        if unsafe { irqkit_bindings::tasklet_is_disabled(self.raw.get()) } {
+            self.condemn();
+        }
+        self.kill();
+    }
 }
 
 // SAFETY: The C object is made to be used on all CPUs, and the handler is `Send`.
@@ -118,7 +231,7 @@ unsafe impl<T: TaskletHandler> Sync for Tasklet<T> {}
 impl<T: TaskletHandler> Tasklet<T> {
     /// Creates a tasklet that runs `handler` and is counted by `path`.
     ///
-    /// May be called from any context that `handler` allows. Stands for `tasklet_setup()`.
+    /// May be called from any context but NMIs that `handler` allows. Stands for `tasklet_setup()`.
     pub fn new<E>(
         handler: impl PinInit<T, E>,
         path: Arc<Path>,
@@ -129,22 +242,12 @@ impl<T: TaskletHandler> Tasklet<T> {
     {
         let disabled = state == State::Disabled;
 
-        // INVARIANT: Nothing is pending, and there are no guards.
+        // INVARIANT: There are no guards.
         try_pin_init!(Self {
-            raw <- Opaque::ffi_init(|raw| {
-                // SAFETY: `raw` is valid for writes, and stays where it is, because it is pinned.
-                unsafe { bindings::tasklet_setup(raw, Some(callback::<T>)) };
-                if disabled {
-                    // SAFETY: It was initialised just before.
-                    unsafe { irqkit_bindings::tasklet_disable_nosync(raw) };
-                }
-            }),
-            path,
-            pending: Pending::new(),
+            // SAFETY: It is pinned in this tasklet.
+            core <- unsafe { Core::new(callback::<T>, path, disabled) },
             disabled_at_birth: Atomic::new(disabled),
-            dying: Atomic::new(false),
             handler <- handler,
-            _pin: PhantomPinned,
         })
     }
 
@@ -157,10 +260,10 @@ impl<T: TaskletHandler> Tasklet<T> {
     /// May be called from any context but NMIs. Stands for `tasklet_schedule()`.
     #[inline]
     pub fn schedule(&self, at: Stamp) -> bool {
-        let idle = self.path.schedule(&self.pending, at);
+        let idle = self.core.path.schedule(&self.core.pending, at);
         if idle {
             // SAFETY: By the type invariant it is initialised, and drop waits for it.
-            unsafe { irqkit_bindings::tasklet_schedule(self.raw.get()) };
+            unsafe { irqkit_bindings::tasklet_schedule(self.core.raw.get()) };
         }
         idle
     }
@@ -171,10 +274,10 @@ impl<T: TaskletHandler> Tasklet<T> {
     /// Stands for `tasklet_hi_schedule()`.
     #[inline]
     pub fn schedule_hi(&self, at: Stamp) -> bool {
-        let idle = self.path.schedule(&self.pending, at);
+        let idle = self.core.path.schedule(&self.core.pending, at);
         if idle {
             // SAFETY: By the type invariant it is initialised, and drop waits for it.
-            unsafe { irqkit_bindings::tasklet_hi_schedule(self.raw.get()) };
+            unsafe { irqkit_bindings::tasklet_hi_schedule(self.core.raw.get()) };
         }
         idle
     }
@@ -184,7 +287,7 @@ impl<T: TaskletHandler> Tasklet<T> {
     /// May be called from any context.
     #[inline]
     pub fn is_pending(&self) -> bool {
-        self.pending.is_pending()
+        self.core.pending.is_pending()
     }
 
     /// Keeps the tasklet from running until the guard is dropped, and waits for a run in progress.
@@ -192,7 +295,7 @@ impl<T: TaskletHandler> Tasklet<T> {
     /// Guards nest. Stands for `tasklet_disable()`.
     pub fn disable(&self, _task: Task<'_>) -> DisableGuard<'_, T> {
         // SAFETY: By the type invariant it is initialised; this is a task, which may wait.
-        unsafe { irqkit_bindings::tasklet_disable(self.raw.get()) };
+        unsafe { irqkit_bindings::tasklet_disable(self.core.raw.get()) };
         // INVARIANT: The count was raised for this guard.
         DisableGuard(self)
     }
@@ -203,7 +306,7 @@ impl<T: TaskletHandler> Tasklet<T> {
     /// Guards nest. May be called from any context. Stands for `tasklet_disable_nosync()`.
     pub fn disable_nosync(&self) -> DisableGuard<'_, T> {
         // SAFETY: By the type invariant it is initialised.
-        unsafe { irqkit_bindings::tasklet_disable_nosync(self.raw.get()) };
+        unsafe { irqkit_bindings::tasklet_disable_nosync(self.core.raw.get()) };
         // INVARIANT: The count was raised for this guard.
         DisableGuard(self)
     }
@@ -217,7 +320,7 @@ impl<T: TaskletHandler> Tasklet<T> {
         if first {
             // SAFETY: By the type invariant it is initialised, and its count includes the 1 from
             // its creation, which only we take away.
-            unsafe { irqkit_bindings::tasklet_enable(self.raw.get()) };
+            unsafe { irqkit_bindings::tasklet_enable(self.core.raw.get()) };
         }
         first
     }
@@ -231,29 +334,7 @@ impl<T: TaskletHandler> Tasklet<T> {
     /// Returns the path that counts this tasklet.
     #[inline]
     pub fn path(&self) -> &Arc<Path> {
-        &self.path
-    }
-}
-
-#[pinned_drop]
-impl<T: TaskletHandler> PinnedDrop for Tasklet<T> {
-    fn drop(self: Pin<&mut Self>) {
-        // No guard borrows the tasklet any more. What is left of the count was forgotten, or is
-        // from its creation; `tasklet_kill()` would wait for it for ever if a run is pending. So
-        // let it run, into nothing. The callback sees `dying`, because it is ordered by the core's
-        // read-modify-write of the pending bit between its look at the count and the call.
-        //
-        // SAFETY: By the type invariant it is initialised.
-        if unsafe { irqkit_bindings::tasklet_is_disabled(self.raw.get()) } {
-            self.dying.store(true, Relaxed);
-            // SAFETY: By the type invariant it is initialised, and nobody else uses its count: this
-            // is the owner.
-            unsafe { irqkit_bindings::tasklet_enable_all(self.raw.get()) };
-        }
-
-        // SAFETY: By the type invariant it is initialised, and it is enabled, so that this ends.
-        unsafe { bindings::tasklet_kill(self.raw.get()) };
-        self.path.cancel(&self.pending);
+        &self.core.path
     }
 }
 
@@ -271,7 +352,7 @@ impl<T: TaskletHandler> Drop for DisableGuard<'_, T> {
     fn drop(&mut self) {
         // SAFETY: The tasklet is borrowed, hence initialised; by the type invariant the count has a
         // 1 that is ours to take away.
-        unsafe { irqkit_bindings::tasklet_enable(self.0.raw.get()) };
+        unsafe { irqkit_bindings::tasklet_enable(self.0.core.raw.get()) };
     }
 }
 
@@ -279,21 +360,21 @@ impl<T: TaskletHandler> Drop for DisableGuard<'_, T> {
 ///
 /// # Safety
 ///
-/// To be called by the tasklet core only, with the `raw` of a [`Tasklet<T>`] that is not dropped
-/// before it returns.
+/// To be called by the tasklet core only, with the `core.raw` of a [`Tasklet<T>`] that is not
+/// dropped before it returns.
 unsafe extern "C" fn callback<T: TaskletHandler>(raw: *mut bindings::tasklet_struct) {
-    // SAFETY: By the safety requirements it is field `raw` of a `Tasklet<T>`.
-    let tasklet = unsafe { &*kernel::container_of!(Opaque::cast_from(raw), Tasklet<T>, raw) };
+    // SAFETY: By the safety requirements it is field `core.raw` of a `Tasklet<T>`.
+    let tasklet = unsafe { &*kernel::container_of!(Opaque::cast_from(raw), Tasklet<T>, core.raw) };
 
-    if tasklet.dying.load(Relaxed) {
+    if tasklet.core.dying.load(Relaxed) {
         return;
     }
     // By the type invariant a request is pending: the callback runs once for each.
-    let Some(mut run) = tasklet.path.start(&tasklet.pending) else {
+    let Some(mut run) = tasklet.core.path.start(&tasklet.core.pending) else {
         return;
     };
 
-    let _watch = watch::<SoftIrq<'_>>(&tasklet.path);
+    let _watch = watch::<SoftIrq<'_>>(&tasklet.core.path);
     // SAFETY: Tasklets run in softirq context, which lasts until this function returns.
     let ctx = unsafe { SoftIrq::new() };
     tasklet.handler.run(ctx, &mut run);

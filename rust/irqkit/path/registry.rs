@@ -264,6 +264,10 @@ unsafe extern "C" fn module_changed(
     // CAST: A small constant.
     if state == bindings::module_state_MODULE_STATE_GOING as usize {
         crate::workqueue::module_goes(module as usize);
+        // Then no work schedules them any more.
+        //
+        // SAFETY: By the safety requirements; its memory goes after this.
+        unsafe { crate::tasklet::module_goes(module as usize) };
 
         // The module's exit function has run, so nothing is left but what was leaked.
         loop {
