@@ -15,6 +15,8 @@
 #   stream [OPTION]...     runs iperf3 against the peer; prints Mbit/s received, at both ends; fails if any stream does
 #   blob                   makes what `checksum` sends; random, of BLOB_MIB (64)
 #   checksum out|in [IP]   sends it over TCP, to the peer or from it, and compares
+#   wrong_sums             how many packets with a wrong checksum have come, at both ends; fails if that is not known
+#   no_wrong_sums BEFORE   whether there are as many as there were, and says so if not
 #
 # shellcheck disable=SC2034 # who sources it uses them
 our_ip4=10.7.0.1 our_ip6=fd07::1 peer_ip4=10.7.0.2 peer_ip6=fd07::2
@@ -140,27 +142,50 @@ blob() {
 	blob_sum=$(md5sum <$blob)
 }
 
-# The peer listens, whichever way the bytes go.
+# The peer listens, whichever way the bytes go; not for ever if nobody comes.
 checksum() {
-	local way=$1 ip=${2:-$peer_ip4} family=4 sum
+	local way=$1 ip=${2:-$peer_ip4} family=4 sum='' listen peer
 	[[ $ip != *:* ]] || family=6 ip="[$ip]"
+	listen=TCP$family-LISTEN:7000,reuseaddr
+	# In no function, so that it is what is killed.
 	if [ "$way" = out ]; then
-		in_peer socat -u "TCP$family-LISTEN:7000,reuseaddr" STDOUT >/run/sum.blob &
+		ip netns exec peer timeout 300 socat -u "$listen" STDOUT >/run/sum.blob &
 	else
-		in_peer socat -u FILE:$blob "TCP$family-LISTEN:7000,reuseaddr" &
+		ip netns exec peer timeout 300 socat -u FILE:$blob "$listen" &
 	fi
-	local peer=$!
+	peer=$!
 	if [ "$way" = out ]; then
 		timeout 300 socat -u FILE:$blob "TCP$family:$ip:7000,retry=50,interval=0.1" &&
 			wait $peer && sum=$(md5sum </run/sum.blob)
 	else
-		sum=$(timeout 300 socat -u "TCP$family:$ip:7000,retry=50,interval=0.1" STDOUT | md5sum)
-		wait $peer
+		sum=$(set -o pipefail && timeout 300 socat -u "TCP$family:$ip:7000,retry=50,interval=0.1" STDOUT | md5sum) &&
+			wait $peer
 	fi
 	rm -f /run/sum.blob
 	[ "$sum" = "$blob_sum" ] || {
 		kill $peer 2>/dev/null
 		echo "checksum: $sum came instead of $blob_sum" >&2
+		return 1
+	}
+}
+
+# What we send wrong is seen at the peer's end only.
+wrong_sums() {
+	local found
+	local names="IpExtInCsumErrors IcmpInCsumErrors Icmp6InCsumErrors TcpInCsumErrors UdpInCsumErrors Udp6InCsumErrors"
+	# shellcheck disable=SC2086 # several
+	found=$(nstat -asz $names && in_peer nstat -asz $names) || return
+	awk '$1 ~ /Csum/ { count++; sum += $2 } END { print sum + 0; exit count != 12 }' <<<"$found" || {
+		echo "wrong_sums: nstat does not have them all" >&2
+		return 1
+	}
+}
+
+no_wrong_sums() {
+	local after
+	after=$(wrong_sums) || return
+	[ "$after" -eq "$1" ] || {
+		echo "$((after - $1)) wrong checksums" >&2
 		return 1
 	}
 }
