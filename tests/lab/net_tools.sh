@@ -10,7 +10,7 @@
 cd "$(dirname "$0")/../.." || exit
 . scripts/guest/ktap.sh
 
-plan 19
+plan 20
 out=$(mktemp -d)
 on_exit rm -rf "$out"
 export LAB_NO_BUILD=1 ROUNDS=1 SECONDS_EACH=1 PACKETS=1000 DISTANCES=1
@@ -51,7 +51,11 @@ assert_ge "it names functions of our driver" 1 "$(rows net-count-profile 'rust_n
 tried net-matrix scripts/net-matrix mine=packed=on,mrg_rxbuf=off
 assert_eq "its row, and what was made of the device" 1 "$(rows net-matrix '^ok +mine .* packed big ')"
 assert_eq "its last line" "1 ok, 0 failed, in 1 guests" "$(tail -n 1 "$out/net-matrix")"
-check_fails "an option that the device does not have" scripts/net-matrix mine=no_such_option=on
+# What does not take effect fails its row, and the row says so.
+scripts/net-matrix none=no_such_option=on ring=expect.ring=packed feature=packed=on,expect.IN_ORDER=on >"$out/wrong" 2>&1
+assert_eq "rows that are not as expected" "0 ok, 3 failed, in 1 guests" "$(tail -n 1 "$out/wrong")"
+assert_eq "and what was expected, and seen" 2 \
+	"$(rows wrong '^ +(ring: expected packed, seen split|IN_ORDER: expected to be agreed on, and it is not)$')"
 
 tried net-soak scripts/net-soak --seconds 1 --streams 8 --peer tap
 assert_ge "its rows, all good" 5 "$(rows net-soak '^ok +tap ')"
