@@ -52,8 +52,9 @@ tried net-matrix scripts/net-matrix mine=packed=on,mrg_rxbuf=off
 assert_eq "its row, and what was made of the device" 1 "$(rows net-matrix '^ok +mine .* packed big ')"
 assert_eq "its last line" "1 ok, 0 failed, in 1 guests" "$(tail -n 1 "$out/net-matrix")"
 # What does not take effect fails its row, and the row says so.
-scripts/net-matrix none=no_such_option=on ring=expect.ring=packed feature=packed=on,expect.IN_ORDER=on >"$out/wrong" 2>&1
+scripts/net-matrix none=no_such_option=on ring=expect.ring=packed feature=packed=on,expect.IN_ORDER=on >"$out/wrong" 2>"$out/why"
 assert_eq "rows that are not as expected" "0 ok, 3 failed, in 1 guests" "$(tail -n 1 "$out/wrong")"
+cat "$out/why" >>"$out/wrong"
 assert_eq "and what was expected, and seen" 2 \
 	"$(rows wrong '^ +(ring: expected packed, seen split|IN_ORDER: expected to be agreed on, and it is not)$')"
 
