@@ -5,8 +5,8 @@
 # lab-kmemleak: what is left of a device or a module that went
 #
 # Unbind, hot-unplug and rmmod while interrupts, by message and on a line that is shared, all their deferrals, a storm,
-# DMA and readers are under way. The other user of the line goes on. Whoever waits for the device is told; nothing runs late; nothing stays behind. What
-# would be wrong shows in the kernel's log, which the test's runner reads.
+# DMA and readers are under way. The other user of the line goes on. Whoever waits for the device is told; nothing runs
+# late; nothing stays behind. What would be wrong shows in the kernel's log, which the test's runner reads.
 
 # shellcheck source=tests/lib/edu.sh
 . "$(dirname "$0")/lib/edu.sh"
@@ -48,7 +48,7 @@ busy() { [ "$(counter "$1" tasklet.runs)" -gt 200 ]; }
 gone() { [ ! -e "$debugfs/$1" ]; }
 in_interrupts() { grep -c "$driver" /proc/interrupts || :; }
 alive() {
-	wait_for 10 test -e "$debugfs/$1" && timeout 30 sh -c "echo '20 paced' >$debugfs/$1/trigger"
+	wait_for 30 test -e "$debugfs/$1" && timeout 30 sh -c "echo '20 paced' >$debugfs/$1/trigger"
 }
 
 # $1 unbinds $2 under fire, several times.
