@@ -48,7 +48,7 @@ busy() { [ "$(counter "$1" tasklet.runs)" -gt 200 ]; }
 gone() { [ ! -e "$debugfs/$1" ]; }
 in_interrupts() { grep -c "$driver" /proc/interrupts || :; }
 alive() {
-	wait_for 30 test -e "$debugfs/$1" && timeout 30 sh -c "echo '20 paced' >$debugfs/$1/trigger"
+	wait_for 10 test -e "$debugfs/$1" && timeout 30 sh -c "echo '20 paced' >$debugfs/$1/trigger"
 }
 
 # $1 unbinds $2 under fire, several times.
