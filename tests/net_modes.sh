@@ -22,7 +22,7 @@ traffic() {
 
 set_up tx_completion=tasklet
 traffic "completion by a tasklet"
-assert_ge "it has run" 1 "$(counter $net0 tasklet/tx0.items)"
+assert_ge "it has run" 1 "$(counters $net0 tasklet/tx items)"
 check_fails "there is no NAPI for that" counter $net0 napi/tx0.runs
 sound $net0
 
@@ -164,7 +164,7 @@ assert_le "without" 110 "$(merged)"
 ethtool -K "$nic" gro on
 in_peer ethtool -K "$peer_nic" tso on gso on
 settle $net0
-assert_le "no more interrupts than frames" "$(packets rx_packets)" "$(awk '/^hardirq\/rx[0-9]+.runs/ { n += $2 } END { print n }' "$debugfs/$net0/stats")"
+assert_le "no more interrupts than frames" "$(packets rx_packets)" "$(counters $net0 hardirq/rx runs)"
 sound $net0
 
 # Nothing is copied, and as much as can be.

@@ -17,7 +17,7 @@ ask() { python3 /lab/scripts/guest/bin/net-queues "$@"; }
 irq_named() { awk -v name="virtio-$net0-$1" '$NF == name { sub(":", "", $1); print $1 }' /proc/interrupts; }
 id_of() { ask queues "$nic" | awk -v queue="$1" '$1 == "rx" && $2 == queue { print $4 }'; }
 told() { ask napis "$nic" | sort -n; }
-interrupts() { awk '/^hardirq\/rx[0-9]+\.runs/ { n += $2 } END { print n }' "$debugfs/$net0/stats"; }
+interrupts() { counters $net0 hardirq/rx runs; }
 down_and_up() { ip link set "$nic" down && link $net0 && reachable; }
 # How many interrupts 50 pings take, each of which has its answer before the next.
 pings() {

@@ -89,7 +89,7 @@ agree() {
 			sums=$(ask qstats "$nic" | awk -v way=$way -v counter=$counter '$1 == way && $3 == counter { n += $4 } END { print n + 0 }')
 			[ "$sums" -eq "$(packets ${way}_$counter)" ] || return
 		done
-		sums=$(awk -v way="^napi/${way}[0-9]+.items\$" '$1 ~ way { n += $2 } END { print n + 0 }' "$debugfs/$net0/stats")
+		sums=$(counters $net0 napi/$way items)
 		[ "$sums" -eq "$(packets ${way}_packets)" ] || return
 	done
 }

@@ -27,6 +27,11 @@ pci=/sys/bus/pci/devices
 
 counter() { awk -v name="$2" '$1 == name { print $2; found = 1 } END { exit !found }' "$debugfs/$1/stats"; }
 
+# The same of all the queues of a device: counters DEVICE hardirq/rx runs is the sum of hardirq/rx0.runs, rx1.runs …
+counters() {
+	awk -v name="^$2[0-9]+\\\\.$3\$" '$1 ~ name { n += $2; found = 1 } END { print n + 0; exit !found }' "$debugfs/$1/stats"
+}
+
 field() { awk -v name="$3" '$1 == name { $1 = ""; print substr($0, 2); found = 1 } END { exit !found }' "$debugfs/$1/$2"; }
 
 hist_count() { awk '$1 == "count" { print $2 }' "$debugfs/$1/$2/$3"; }
