@@ -34,6 +34,7 @@ static_assert(__alignof__(struct irqkit_napi) >= __alignof__(struct napi_struct)
 enum irqkit_net_layout {
 	IRQKIT_NETDEV_PRIV = offsetof(struct net_device, priv),
 	IRQKIT_NAPI_WEIGHT = NAPI_POLL_WEIGHT,
+	IRQKIT_NAME_SIZE = IFNAMSIZ,
 	IRQKIT_MAX_SKB_FRAGS = MAX_SKB_FRAGS,
 	/* What build_skb() takes at the end of a buffer. */
 	IRQKIT_SKB_TAIL = SKB_DATA_ALIGN(sizeof(struct skb_shared_info)),

@@ -42,9 +42,27 @@ void irqkit_helper_eth_hw_addr_random(struct net_device *dev)
 	eth_hw_addr_random(dev);
 }
 
-const char *irqkit_helper_netdev_name(const struct net_device *dev)
+void irqkit_helper_netdev_lock(struct net_device *dev)
 {
-	return netdev_name(dev);
+	netdev_lock(dev);
+}
+
+void irqkit_helper_netdev_unlock(struct net_device *dev)
+{
+	netdev_unlock(dev);
+}
+
+/*
+ * A byte at a time: it may be changed just then. The lock by which the core copies
+ * it is the core's own. The last byte is always 0.
+ */
+void irqkit_helper_netdev_copy_name(const struct net_device *dev, char *to)
+{
+	unsigned int i;
+
+	for (i = 0; i < IFNAMSIZ - 1; i++)
+		to[i] = READ_ONCE(dev->name[i]);
+	to[i] = '\0';
 }
 
 u32 irqkit_helper_netdev_mtu(const struct net_device *dev)

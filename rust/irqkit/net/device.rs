@@ -180,11 +180,15 @@ impl Device {
         self.tx.get(usize::from(queue))
     }
 
-    /// Calls `f` with the name that it has just now, such as `eth0`. Any context.
+    /// Calls `f` with a copy of the name that it has just now, such as `eth0`. If it is renamed at the
+    /// same time, that may be part of one and part of another. Any context.
     pub fn with_name<R>(&self, f: impl FnOnce(&CStr) -> R) -> R {
-        // SAFETY: The device is valid, and so is its name, which is replaced in place: at worst it is
-        // part of one and part of another, but ends within the array.
-        f(unsafe { CStr::from_char_ptr(raw::netdev_name(self.as_raw())) })
+        let mut name = [0; raw::irqkit_net_layout_IRQKIT_NAME_SIZE as usize];
+
+        // SAFETY: The device is valid; there is room for a name.
+        unsafe { raw::netdev_copy_name(self.as_raw(), name.as_mut_ptr().cast()) };
+        // It ends within the array.
+        f(CStr::from_bytes_until_nul(&name).unwrap_or(c""))
     }
 
     /// Returns the MTU. Any context.

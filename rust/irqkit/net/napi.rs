@@ -277,7 +277,7 @@ impl<P: Poller> Napi<P> {
             return Err(ENODEV);
         }
         if !switch.enabled {
-            self.core.enable();
+            self.core.lock().enable();
             switch.enabled = true;
         }
         Ok(())
@@ -297,7 +297,7 @@ impl<P: Poller> Napi<P> {
     fn switch_off(&self, switch: &mut Switch, task: Task<'_>) {
         if switch.enabled {
             switch.enabled = false;
-            self.core.disable();
+            self.core.lock().disable();
             // The core only waits until a poll has said that it is done, which is not its end.
             drop(self.poller.wait(task));
             self.path.cancel(&self.pending);
@@ -367,19 +367,25 @@ impl<P: Poller> Napi<P> {
 
     /// Calls `f` with the poller, which is kept from polling meanwhile. If it was enabled, it is polled
     /// once after that, for what came in between. May sleep, and so may `f`, which must not use this
-    /// instance.
+    /// instance, nor wait for who switches an instance of the device on or off, or for the RTNL: the
+    /// lock of the device's instances is held, or whoever switches threads (`threaded`) off would wait
+    /// for this one to be enabled, with that lock held, and for ever.
+    ///
+    /// Stands for `napi_disable_locked()` and `napi_enable_locked()` under `netdev_lock()`.
     pub fn with<R>(&self, task: Task<'_>, f: impl FnOnce(&mut P, &Idle<'_>) -> R) -> R {
         let switch = self.core.switch.lock();
 
-        if switch.enabled {
-            self.core.disable();
+        let instances = switch.enabled.then(|| self.core.lock());
+        if let Some(instances) = &instances {
+            instances.disable();
         }
         let result = {
             let mut polled = self.poller.wait(task);
             f(&mut polled.poller, &Idle::new(&self.core, switch.ended))
         };
-        if switch.enabled {
-            self.core.enable();
+        if let Some(instances) = instances {
+            instances.enable();
+            drop(instances);
             self.schedule_from_task(task, Stamp::NONE);
         }
         result

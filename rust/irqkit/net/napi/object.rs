@@ -4,7 +4,10 @@
 
 use core::{
     ffi::c_void,
-    marker::PhantomPinned,
+    marker::{
+        PhantomData,
+        PhantomPinned, //
+    },
     ptr, //
 };
 
@@ -60,6 +63,53 @@ pub struct Core {
     _pin: PhantomPinned,
 }
 
+/// The lock of the instances of a device, held for one of them.
+///
+/// # Invariants
+///
+/// The current context holds the lock of the device of `core`.
+pub(super) struct Instances<'a> {
+    core: &'a Core,
+    /// Neither `Send` nor `Sync`.
+    _context: PhantomData<*mut ()>,
+}
+
+impl Instances<'_> {
+    /// Enables the instance, for who holds its `switch`.
+    ///
+    /// Stands for `napi_enable_locked()`.
+    pub(super) fn enable(&self) {
+        let core = self.core;
+        let mut enabled = core.enabling.lock();
+
+        core.on.store(true, Relaxed);
+        // SAFETY: By the type invariants it was added, and is disabled, and the lock is held; the
+        // caller holds `switch`.
+        unsafe { raw::napi_enable_locked(core.as_raw()) };
+        *enabled = true;
+    }
+
+    /// Disables it, for who holds `switch`; waits until it was polled to the end.
+    ///
+    /// Stands for `napi_disable_locked()`.
+    pub(super) fn disable(&self) {
+        let core = self.core;
+
+        // SAFETY: By the type invariants it was added, and is enabled, and the lock is held; the
+        // caller holds `switch`.
+        unsafe { raw::napi_disable_locked(core.as_raw()) };
+        core.on.store(false, Relaxed);
+        *core.enabling.lock() = false;
+    }
+}
+
+impl Drop for Instances<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants it is held.
+        unsafe { raw::netdev_unlock(self.core.device.as_raw()) };
+    }
+}
+
 // SAFETY: The C object is made to be used on all CPUs.
 unsafe impl Send for Core {}
 
@@ -84,22 +134,21 @@ impl Core {
         f(!*enabled)
     }
 
-    /// Enables it, for who holds `switch`.
-    pub(super) fn enable(&self) {
-        let mut enabled = self.enabling.lock();
-
-        self.on.store(true, Relaxed);
-        // SAFETY: By the type invariants it was added, and is disabled; the caller holds `switch`.
-        unsafe { raw::napi_enable(self.as_raw()) };
-        *enabled = true;
-    }
-
-    /// Disables it, for who holds `switch`; waits until it was polled to the end.
-    pub(super) fn disable(&self) {
-        // SAFETY: By the type invariants it was added, and is enabled; the caller holds `switch`.
-        unsafe { raw::napi_disable(self.as_raw()) };
-        self.on.store(false, Relaxed);
-        *self.enabling.lock() = false;
+    /// Takes the lock of the device's instances, for who holds `switch`; given back when that is
+    /// dropped. May sleep.
+    ///
+    /// Whoever switches threads on or off waits with it held until no instance is in use, and one that
+    /// is disabled is.
+    ///
+    /// Stands for `netdev_lock()`.
+    pub(super) fn lock(&self) -> Instances<'_> {
+        // SAFETY: The device is valid.
+        unsafe { raw::netdev_lock(self.device.as_raw()) };
+        // INVARIANT: It was just taken.
+        Instances {
+            core: self,
+            _context: PhantomData,
+        }
     }
 
     /// Makes an object that is not added to `device` yet, nor part of anything.
