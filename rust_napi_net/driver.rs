@@ -366,6 +366,7 @@ impl<K: Kind> Card<K> {
         .mtu(config::MIN_MTU.into(), plan.mtu.into(), plan.max_mtu)?
         // CAST: It is 12.
         .headroom(MappedSkb::headroom(header::LEN as u16, &stream))
+        .counts_offloads()
         .watchdog(WATCHDOG_MS)
         // It is seen to when the device is opened, so that its coming is noticed.
         .carrier(!plan.has(features::STATUS));

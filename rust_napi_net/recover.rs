@@ -147,7 +147,6 @@ impl<K: Kind> Session<K> {
         self.live.enable_queue(queue.ring())?;
         queue.reset();
         tx::unpark(&mut queue);
-        drop(guard);
         tx::count(&self.nic.desk.device, index, TxStat::Dropped, lost);
         Ok(())
     }
@@ -171,7 +170,6 @@ impl<K: Kind> Session<K> {
             let mut queue = guard.locked();
             let lost = empty(queue.ring().stopped()?)?;
             queue.reset();
-            drop(guard);
             tx::count(&nic.desk.device, index, TxStat::Dropped, lost);
         }
         Ok(())

@@ -16,8 +16,10 @@ use irqkit::{
     net::{
         self,
         MappedSkb,
+        Reason,
         SkBuff,
         TxStat,
+        Unmapped,
         MAX_FRAGS, //
     },
     virtio::{
@@ -64,10 +66,20 @@ pub(crate) struct Transmitter<K: Kind> {
     parked: bool,
 }
 
+/// What the device was asked to do with a frame.
+#[derive(Clone, Copy)]
+enum Asked {
+    Nothing,
+    /// To compute its checksum.
+    Checksum,
+    /// To cut it into so many, each with a checksum.
+    Cut(u32),
+}
+
 /// What became of a frame.
 enum Sent {
     /// The device has it; it is so long.
-    Yes(u32),
+    Yes(u32, Asked),
     /// It was dropped.
     Dropped,
 }
@@ -110,7 +122,11 @@ impl<K: Kind> Transmitter<K> {
         match skb.is_gso() {
             false => {
                 let header = offload::header_of_one(&skb);
-                self.add_with(skb, &header)
+                let asked = match skb.is_partial() {
+                    true => Asked::Checksum,
+                    false => Asked::Nothing,
+                };
+                self.add_with(skb, &header, asked)
             }
             true => self.add_large(skb),
         }
@@ -120,24 +136,49 @@ impl<K: Kind> Transmitter<K> {
     #[inline(never)]
     fn add_large(&mut self, skb: SkBuff) -> Sent {
         match offload::header_of(&skb) {
-            Ok(header) => self.add_with(skb, &header),
-            Err(_) => Sent::Dropped,
+            Ok(header) => {
+                let asked = Asked::Cut(skb.segments());
+                self.add_with(skb, &header, asked)
+            }
+            Err(_) => {
+                // The device knows no such offload.
+                skb.drop_with(Reason::DeviceHeader);
+                Sent::Dropped
+            }
         }
     }
 
     /// Gives a frame with its header to the device.
     #[inline(always)]
-    fn add_with(&mut self, skb: SkBuff, header: &[u8]) -> Sent {
-        let Ok(mapped) = MappedSkb::new(skb, header, &self.stream) else {
-            return Sent::Dropped;
+    fn add_with(&mut self, skb: SkBuff, header: &[u8], asked: Asked) -> Sent {
+        let mapped = match MappedSkb::new(skb, header, &self.stream) {
+            Ok(mapped) => mapped,
+            Err(unmapped) => return Self::drop_unmapped(unmapped),
         };
         let len = mapped.len();
 
         match self.ring.add(mapped) {
-            Ok(()) => Sent::Yes(len),
-            // The queue is stopped in time: so the ring is out of use.
-            Err(_) => Sent::Dropped,
+            Ok(()) => Sent::Yes(len, asked),
+            Err(refused) => Self::drop_refused(refused.buffer),
         }
+    }
+
+    /// Drops a frame for which there are no addresses.
+    #[cold]
+    fn drop_unmapped(unmapped: Unmapped) -> Sent {
+        let reason = match unmapped.why == ENOMEM {
+            true => Reason::NoMemory,
+            false => Reason::NotSpecified,
+        };
+        unmapped.skb.drop_with(reason);
+        Sent::Dropped
+    }
+
+    /// Drops a frame that the ring does not take. The queue is stopped in time: so the ring is out of use.
+    #[cold]
+    fn drop_refused(mapped: MappedSkb) -> Sent {
+        mapped.into_skb().drop_with(Reason::FullRing);
+        Sent::Dropped
     }
 
     /// Tells the device of what it was given, if it wants to know.
@@ -201,10 +242,28 @@ pub(crate) fn unpark<K: Kind>(queue: &mut net::Locked<'_, Transmitter<K>>) {
     }
 }
 
-/// Counts what happened on a transmit queue.
+/// Counts what happened on a transmit queue, whose lock is held: else something may be lost.
 pub(crate) fn count(device: &net::Device, index: u16, what: TxStat, n: u64) {
     if let Some(stats) = device.tx_stats(index) {
         stats.add(what, n);
+    }
+}
+
+/// Counts what the device was asked to do with a frame of `bytes`, the queue's lock being held.
+#[inline]
+fn count_asked(device: &net::Device, index: u16, bytes: u32, asked: Asked) {
+    let Some(stats) = device.tx_stats(index) else {
+        return;
+    };
+
+    match asked {
+        Asked::Nothing => stats.add(TxStat::CsumNone, 1),
+        Asked::Checksum => stats.add(TxStat::NeedsCsum, 1),
+        Asked::Cut(segments) => {
+            stats.add(TxStat::NeedsCsum, segments.into());
+            stats.add(TxStat::GsoPackets, 1);
+            stats.add(TxStat::GsoBytes, bytes.into());
+        }
     }
 }
 
@@ -224,7 +283,8 @@ pub(crate) fn send<K: Kind>(
     skb.tx_timestamp(device);
 
     let kick = match queue.add(skb) {
-        Sent::Yes(bytes) => {
+        Sent::Yes(bytes, asked) => {
+            count_asked(device, index, bytes, asked);
             if !queue.has_room() {
                 queue.stop();
             }

@@ -10,7 +10,7 @@
 
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/lib/net.sh"
-plan 19
+plan 27
 
 on_exit give "$net0"
 ask() { python3 /lab/scripts/guest/bin/net-queues "$@"; }
@@ -73,4 +73,46 @@ fi
 link $net0 || bail "no link"
 ask set "$rx0" defer-hard-irqs=0
 ask set "$rx1" defer-hard-irqs=0 threaded=0
+
+# What the device is asked to do with frames is counted as it is asked. The bytes and packets are counted when they
+# are done with.
+BLOB_MIB=2
+blob
+asked() {
+	ask qstats "$nic" | awk '$1 == "tx" { n[$3] += $4 }
+		END { print n["hw_gso_packets"], n["hw_gso_bytes"], n["needs_csum"], n["csum_none"], n["packets"], n["bytes"] }'
+}
+# All is done with, and nobody sends just now.
+still() {
+	local now
+	settle $net0
+	now=$(asked)
+	! grep -qvx 0 "/sys/class/net/$nic/queues/"tx-*/byte_queue_limits/inflight && sleep 0.2 && [ "$(asked)" = "$now" ]
+}
+# How much each has grown by what is sent.
+grown() {
+	local before after
+	wait_for 20 still || return
+	before=$(asked)
+	checksum out || return
+	wait_for 20 still || return
+	after=$(asked)
+	paste -d ' ' <(tr ' ' '\n' <<<"$before") <(tr ' ' '\n' <<<"$after") | awk '{ print $2 - $1 }' | xargs
+}
+reachable || bail "the peer does not answer"
+read -r cut cut_bytes computed as_is sent sent_bytes < <(grown)
+diag "large frames: cut $cut of $cut_bytes bytes, checksums $computed, none $as_is, sent $sent of $sent_bytes bytes"
+assert_ge "the device was asked to cut frames" 1 "$cut"
+assert_ge "they are most of what was sent" $((1 << 20)) "$cut_bytes"
+assert_le "and not more" "$sent_bytes" "$cut_bytes"
+assert_ge "it computes a checksum for each piece" $((2 * cut)) "$computed"
+ethtool -K "$nic" tso off gso off || bail "the card goes on with large frames"
+read -r cut _ computed as_is sent _ < <(grown)
+assert_eq "without that none is cut" 0 "$cut"
+assert_ge "but each has its checksum computed" 1000 "$computed"
+assert_eq "or had it: all are counted" "$sent" $((computed + as_is))
+ethtool -K "$nic" tx off || bail "the card goes on with checksums"
+read -r cut _ computed as_is sent _ < <(grown)
+assert_eq "without that none" "0 0 $sent" "$cut $computed $as_is"
+ethtool -K "$nic" tx on tso on gso on
 sound $net0

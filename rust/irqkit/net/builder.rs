@@ -154,6 +154,15 @@ impl Builder {
         self
     }
 
+    /// Says that the driver counts what it asks the device to do for each packet that it sends, from
+    /// [`TxStat::NeedsCsum`](super::TxStat::NeedsCsum) to [`TxStat::GsoBytes`](super::TxStat::GsoBytes).
+    /// If it is not called, user space is not told of those.
+    #[must_use]
+    pub fn counts_offloads(self) -> Self {
+        self.device.count_offloads();
+        self
+    }
+
     /// Says how many of its queues are in use.
     ///
     /// Stands for `netif_set_real_num_queues()`.

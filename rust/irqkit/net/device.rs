@@ -17,6 +17,10 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         Mutex, //
     }, //
@@ -93,6 +97,8 @@ pub struct Device {
     parent: ARef<device::Device>,
     rx: KVec<RxStats>,
     tx: KVec<TxStats>,
+    /// What is asked of the device for each packet is counted.
+    offloads: Atomic<bool>,
     #[pin]
     pub(super) state: Mutex<State>,
     /// Held while it is registered or unregistered.
@@ -130,6 +136,7 @@ impl Device {
                 parent: parent.into(),
                 tx: tables.0,
                 rx: tables.1,
+                offloads: Atomic::new(false),
                 state <- new_mutex!(State {
                     registered: false,
                     ended: false,
@@ -178,6 +185,16 @@ impl Device {
     #[inline]
     pub fn tx_stats(&self, queue: u16) -> Option<&TxStats> {
         self.tx.get(usize::from(queue))
+    }
+
+    /// Says that the counters of offloads mean something.
+    pub(super) fn count_offloads(&self) {
+        self.offloads.store(true, Relaxed);
+    }
+
+    /// Returns whether they do.
+    pub(super) fn counts_offloads(&self) -> bool {
+        self.offloads.load(Relaxed)
     }
 
     /// Calls `f` with a copy of the name that it has just now, such as `eth0`. If it is renamed at the

@@ -328,7 +328,7 @@ unsafe extern "C" fn queue_stats_tx(
         .ok()
         .and_then(|queue| device.tx_stats(queue))
     {
-        stats.fill(to);
+        stats.fill(device.counts_offloads(), to);
     }
 }
 
@@ -336,13 +336,13 @@ unsafe extern "C" fn queue_stats_tx(
 ///
 /// As [`get_stats64`].
 unsafe extern "C" fn base_stats(
-    _dev: *mut bindings::net_device,
+    dev: *mut bindings::net_device,
     rx: *mut raw::netdev_queue_stats_rx,
     tx: *mut raw::netdev_queue_stats_tx,
 ) {
-    // SAFETY: By the safety requirements both are valid, and the core's own.
-    unsafe {
-        RxStats::base(&mut *rx);
-        TxStats::base(&mut *tx);
-    }
+    // SAFETY: By the safety requirements all are valid, and the last two the core's own.
+    let (device, rx, tx) = unsafe { (device(dev), &mut *rx, &mut *tx) };
+
+    RxStats::base(rx);
+    TxStats::base(device.counts_offloads(), tx);
 }

@@ -214,6 +214,12 @@ impl SkBuff {
         unsafe { raw::skb_gso_size(self.as_raw()) != 0 }
     }
 
+    /// Returns how many packets the device makes of it, as far as the stack knows; 1 if it is one.
+    pub fn segments(&self) -> u32 {
+        // SAFETY: By the type invariants it is valid.
+        unsafe { raw::skb_segments(self.as_raw()) }
+    }
+
     /// Returns whether somebody else has a packet with the same memory.
     #[inline]
     pub(super) fn is_shared(&self) -> bool {

@@ -53,8 +53,6 @@ pub enum RxStat {
     GroBytes,
     /// There was no memory for a packet, or for a buffer.
     AllocFail,
-    /// The device had no buffer for a packet, or dropped it otherwise.
-    HwDrops,
     /// Packets whose length can't be.
     LengthErrors,
     /// Packets whose header, or whatever the device says of them, makes no sense.
@@ -75,7 +73,9 @@ pub enum TxStat {
     Stop,
     /// The driver woke it.
     Wake,
-    /// Packets whose checksum the device was asked to compute.
+    /// Packets whose checksum the device was asked to compute; one that it is to cut counts for as
+    /// many as it makes of it. This and the next three are for
+    /// [`Builder::counts_offloads`](super::Builder::counts_offloads).
     NeedsCsum,
     /// Packets that had theirs, or need none.
     CsumNone,
@@ -125,7 +125,6 @@ impl RxStats {
         to.rx_packets += self.get(RxStat::Packets);
         to.rx_bytes += self.get(RxStat::Bytes);
         to.rx_dropped += self.get(RxStat::AllocFail) + self.get(RxStat::Dropped);
-        to.rx_missed_errors += self.get(RxStat::HwDrops);
         to.rx_length_errors += lengths;
         to.rx_frame_errors += frames;
         to.rx_errors += lengths + frames;
@@ -136,9 +135,8 @@ impl RxStats {
         to.packets = self.get(RxStat::Packets);
         to.bytes = self.get(RxStat::Bytes);
         to.alloc_fail = self.get(RxStat::AllocFail);
-        to.hw_drops = self.get(RxStat::HwDrops)
-            + self.get(RxStat::LengthErrors)
-            + self.get(RxStat::FrameErrors);
+        // As C does: what came and was refused. What the device itself dropped nobody is told.
+        to.hw_drops = self.get(RxStat::LengthErrors) + self.get(RxStat::FrameErrors);
         to.csum_unnecessary = self.get(RxStat::CsumUnnecessary);
         to.csum_none = self.get(RxStat::CsumNone);
         to.hw_gro_packets = self.get(RxStat::GroPackets);
@@ -176,23 +174,26 @@ impl TxStats {
         to.tx_errors += self.get(TxStat::Errors) + self.get(TxStat::Timeouts);
     }
 
-    /// Fills in what queue statistics have of it. What is not collected stays as it is.
-    pub(super) fn fill(&self, to: &mut irqkit_bindings::netdev_queue_stats_tx) {
+    /// Fills in what queue statistics have of it. What is not collected stays as it is, what was asked of
+    /// the device among it unless `offloads`.
+    pub(super) fn fill(&self, offloads: bool, to: &mut irqkit_bindings::netdev_queue_stats_tx) {
         to.packets = self.get(TxStat::Packets);
         to.bytes = self.get(TxStat::Bytes);
         to.hw_drops = self.get(TxStat::Dropped) + self.get(TxStat::Errors);
         to.hw_drop_errors = self.get(TxStat::Errors);
-        to.csum_none = self.get(TxStat::CsumNone);
-        to.needs_csum = self.get(TxStat::NeedsCsum);
-        to.hw_gso_packets = self.get(TxStat::GsoPackets);
-        to.hw_gso_bytes = self.get(TxStat::GsoBytes);
         to.stop = self.get(TxStat::Stop);
         to.wake = self.get(TxStat::Wake);
+        if offloads {
+            to.csum_none = self.get(TxStat::CsumNone);
+            to.needs_csum = self.get(TxStat::NeedsCsum);
+            to.hw_gso_packets = self.get(TxStat::GsoPackets);
+            to.hw_gso_bytes = self.get(TxStat::GsoBytes);
+        }
     }
 
     /// Says what [`TxStats::fill`] fills in, and that nothing of it was lost with a queue.
-    pub(super) fn base(to: &mut irqkit_bindings::netdev_queue_stats_tx) {
-        TxStats::new().fill(to);
+    pub(super) fn base(offloads: bool, to: &mut irqkit_bindings::netdev_queue_stats_tx) {
+        TxStats::new().fill(offloads, to);
     }
 }
 
