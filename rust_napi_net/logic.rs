@@ -12,6 +12,7 @@ pub(crate) use irqkit::virtio::Features;
 pub(crate) mod config;
 pub(crate) mod features;
 pub(crate) mod header;
+pub(crate) mod patience;
 pub(crate) mod share;
 pub(crate) mod sweep;
 

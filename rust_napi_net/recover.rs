@@ -18,6 +18,11 @@ use kernel::{
         },
         Arc,
         Mutex, //
+    },
+    time::{
+        Delta,
+        Instant,
+        Monotonic, //
     }, //
 };
 
@@ -47,7 +52,10 @@ use irqkit::{
 
 use crate::{
     kind::Kind,
-    logic::config,
+    logic::{
+        config,
+        patience::Patience, //
+    },
     nic::Nic,
     spread,
     tx, //
@@ -233,10 +241,55 @@ pub(crate) struct Doctor<K: Kind> {
     all: Atomic<bool>,
     /// A CPU has come.
     spread: Atomic<bool>,
+    /// What became of resets so far.
+    #[pin]
+    patience: Mutex<Patience>,
+    /// When this was made, from which its times count.
+    epoch: Instant<Monotonic>,
+}
+
+impl<K: Kind> Doctor<K> {
+    /// Returns how many milliseconds it is there.
+    fn now(&self) -> u64 {
+        self.epoch.elapsed().as_millis().try_into().unwrap_or(0)
+    }
+
+    /// Has the device reset after so many milliseconds.
+    fn reset_after(&self, this: &Item, ms: u64) {
+        self.all.store(true, Relaxed);
+        // If it is refused, the device is being unbound. If there is a request already, that is soon enough.
+        let _ = this.schedule_after(
+            Delta::from_millis(ms.try_into().unwrap_or(i64::MAX)),
+            this.path().stamp(),
+        );
+    }
+
+    /// The device was reset, to no avail: tries again after a while, if there is hope.
+    fn try_again(&self, this: &Item, session: &Session<K>, e: Error) {
+        let desk = &session.nic.desk;
+        let pause = self.patience.lock().failed();
+
+        match pause {
+            // What is gone does not come back.
+            Some(ms) if e != ENODEV => {
+                dev_warn!(
+                    desk.function,
+                    "the device was reset, and does not come back ({}): once more in {ms} ms\n",
+                    e.to_errno()
+                );
+                self.reset_after(this, ms);
+            }
+            _ => dev_err!(
+                desk.function,
+                "the device was reset, and does not come back ({}): given up\n",
+                e.to_errno()
+            ),
+        }
+    }
 }
 
 impl<K: Kind> Handler for Doctor<K> {
-    fn run(&self, task: Task<'_>, _this: &Item, run: &mut Run<'_>) {
+    fn run(&self, task: Task<'_>, this: &Item, run: &mut Run<'_>) {
         let Some(session) = self.session.lock().clone() else {
             return;
         };
@@ -280,16 +333,20 @@ impl<K: Kind> Handler for Doctor<K> {
         if !all {
             return;
         }
+        let wait = self.patience.lock().wait(self.now());
+        if wait != 0 {
+            self.reset_after(this, wait);
+            return;
+        }
         run.items(1);
         match session.down(task).and_then(|()| session.up(task)) {
-            Ok(()) => dev_warn!(desk.function, "the device was reset, and works again\n"),
+            Ok(()) => {
+                self.patience.lock().worked(self.now());
+                dev_warn!(desk.function, "the device was reset, and works again\n");
+            }
             Err(e) => {
                 desk.device.set_carrier(task, false);
-                dev_err!(
-                    desk.function,
-                    "the device was reset, and does not come back ({})\n",
-                    e.to_errno()
-                );
+                self.try_again(this, &session, e);
             }
         }
     }
@@ -305,6 +362,8 @@ impl<K: Kind> Recover<K> {
             session <- new_mutex!(None, "Doctor::session"),
             all: Atomic::new(false),
             spread: Atomic::new(false),
+            patience <- new_mutex!(Patience::new(), "Doctor::patience"),
+            epoch: Instant::now(),
         });
 
         Ok(Self(ArcWork::new(

@@ -20,6 +20,9 @@ mod features;
 #[path = "../../../rust_napi_net/logic/header.rs"]
 mod header;
 #[cfg(test)]
+#[path = "../../../rust_napi_net/logic/patience.rs"]
+mod patience;
+#[cfg(test)]
 #[path = "../../../rust_napi_net/logic/share.rs"]
 mod share;
 #[cfg(test)]

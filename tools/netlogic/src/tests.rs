@@ -5,5 +5,6 @@
 mod config;
 mod features;
 mod header;
+mod patience;
 mod share;
 mod sweep;
