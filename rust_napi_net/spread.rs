@@ -3,19 +3,26 @@
 //! Which CPU works for which pair of queues.
 //!
 //! Each pair has CPUs of its own, as many as there are for each; if there are more pairs than CPUs, a
-//! CPU has several. A pair's interrupts go to the first of its CPUs, and all of them send by its queue
-//! (XPS). So what a CPU has sent is taken back by the same one, or its neighbour.
+//! CPU has several. A pair's interrupts go to the first of its CPUs that is online, and all of them send by its
+//! queue (XPS). So what a CPU has sent is taken back by the same one, or its neighbour.
 
 use kernel::{
     cpu::CpuId,
     cpumask::CpumaskVar,
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
 
 use irqkit::{
     context::Task,
-    irq::CpuList,
-    percpu::possible_cpus, //
+    irq::{
+        CpuList,
+        Line, //
+    },
+    percpu::{
+        is_online,
+        possible_cpus, //
+    }, //
 };
 
 use crate::{
@@ -37,10 +44,24 @@ fn cpus_of(pair: usize, pairs: usize) -> impl Iterator<Item = CpuId> + Clone {
         .map(|(_, cpu)| cpu)
 }
 
+/// Returns whether `line` is that of another pair than `index` as well.
+fn is_shared<K: Kind>(session: &Session<K>, line: &Arc<Line>, index: u16) -> bool {
+    (0u16..)
+        .zip(session.nic.rx.iter())
+        .filter(|(other, _)| *other != index)
+        .filter_map(|(other, _)| config::queues_of(other))
+        .any(|(receive, transmit)| {
+            [receive, transmit]
+                .into_iter()
+                .filter_map(|number| session.live.line(number))
+                .any(|other| Arc::ptr_eq(other, line))
+        })
+}
+
 /// Spreads the interrupts and the queues of a card over the CPUs.
 ///
-/// Where interrupts can't be moved, or there is but one for all, they stay where they are: it is
-/// not what the card's work depends on.
+/// Where interrupts can't be moved, none of a pair's CPUs is online, or a vector is for several pairs,
+/// they stay where they are: it is not what the card's work depends on.
 pub(crate) fn over_cpus<K: Kind>(session: &Session<K>, task: Task<'_>) -> Result {
     let nic = &*session.nic;
     let pairs = nic.rx.len();
@@ -50,9 +71,14 @@ pub(crate) fn over_cpus<K: Kind>(session: &Session<K>, task: Task<'_>) -> Result
             break;
         };
         for number in [receive, transmit] {
-            if let Some(line) = session.live.line(number) {
-                let first = CpuList::new(cpus_of(pair, pairs).take(1))?;
-                let _ = line.set_affinity_and_hint(task, first);
+            let Some(line) = session.live.line(number) else {
+                continue;
+            };
+            let Some(first) = cpus_of(pair, pairs).find(|&cpu| is_online(cpu)) else {
+                continue;
+            };
+            if !is_shared(session, line, index) {
+                let _ = line.set_affinity_and_hint(task, CpuList::new([first])?);
             }
         }
         if pairs > 1 {

@@ -61,6 +61,12 @@ pub fn possible_cpus() -> impl Iterator<Item = CpuId> + Clone {
         .filter(|&cpu| is_possible(cpu))
 }
 
+/// Returns whether `cpu` is online just now (`cpu_online()`). Any context; it may change at any time.
+pub fn is_online(cpu: CpuId) -> bool {
+    // SAFETY: It only reads a mask of the kernel.
+    unsafe { irqkit_bindings::cpu_online(cpu.as_u32()) }
+}
+
 /// Returns whether `cpu` may ever be there (`cpu_possible()`).
 fn is_possible(cpu: CpuId) -> bool {
     // SAFETY: The mask is a global of the kernel, valid for ever, and not written after boot.
