@@ -17,6 +17,7 @@ use irqkit::{
         Next,
         PagePool,
         Poller,
+        Reason,
         Received,
         RxStat,
         Shape,
@@ -307,6 +308,7 @@ impl<K: Kind> Receiver<K> {
             let Some(used) = self.next() else {
                 // They must be there before the first one is said to be used.
                 self.count(RxStat::LengthErrors);
+                skb?.drop_with(Reason::DeviceHeader);
                 return None;
             };
             // Even if there was no memory: the rest of that frame is not the beginning of another.
@@ -315,15 +317,13 @@ impl<K: Kind> Receiver<K> {
             }
         }
 
-        let mut skb = skb?;
+        let skb = skb?;
         self.average.add(skb.len() + HEADER);
         match raw.check(self.agreed, skb.len()) {
-            Ok(said) => {
-                self.believe(&mut skb, said)?;
-                Some(skb)
-            }
+            Ok(said) => self.believe(skb, said),
             Err(fault) => {
                 self.drop_for(fault);
+                skb.drop_with(Reason::DeviceHeader);
                 None
             }
         }
@@ -338,6 +338,10 @@ impl<K: Kind> Receiver<K> {
             Ok(()) => Some(skb),
             Err(_) => {
                 self.count(RxStat::LengthErrors);
+                skb.drop_with(match len {
+                    0 => Reason::DeviceHeader,
+                    _ => Reason::NoMemory,
+                });
                 None
             }
         }
@@ -389,27 +393,27 @@ impl<K: Kind> Receiver<K> {
                 .is_err()
         {
             self.count(RxStat::AllocFail);
+            skb.drop_with(Reason::NoMemory);
             return None;
         }
         Some(skb)
     }
 
-    /// Tells the stack what the device said of a frame.
+    /// Tells the stack what the device said of a frame; one of which it can't be true is dropped.
     #[inline]
-    fn believe(&self, skb: &mut SkBuff, said: header::Received) -> Option<()> {
+    fn believe(&self, mut skb: SkBuff, said: header::Received) -> Option<SkBuff> {
         match said.checksum {
-            Checksum::Unknown => return Some(()),
-            Checksum::Verified => {
-                skb.set_verified();
-                return Some(());
+            Checksum::Unknown => {}
+            Checksum::Verified => skb.set_verified(),
+            Checksum::Partial(_) => {
+                if skb.set_offload(&offload::of_received(said)).is_err() {
+                    self.count(RxStat::FrameErrors);
+                    skb.drop_with(Reason::DeviceHeader);
+                    return None;
+                }
             }
-            Checksum::Partial(_) => {}
         }
-        if skb.set_offload(&offload::of_received(said)).is_err() {
-            self.count(RxStat::FrameErrors);
-            return None;
-        }
-        Some(())
+        Some(skb)
     }
 
     /// Drops a frame for what its header says.
