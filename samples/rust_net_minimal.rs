@@ -30,6 +30,7 @@ use irqkit::{
         PagePool,
         Poller,
         PoolFrag,
+        Reason,
         RxStat,
         Shape,
         SkBuff,
@@ -171,10 +172,15 @@ impl Sender {
     /// Hands a frame to the device; [`None`] if that can't be, and the frame is dropped. Returns its
     /// length.
     fn send(&mut self, skb: SkBuff) -> Option<u32> {
-        let mapped = MappedSkb::new(skb, &NO_OFFLOADS, &self.stream).ok()?;
+        let mapped = MappedSkb::new(skb, &NO_OFFLOADS, &self.stream)
+            .map_err(|unmapped| unmapped.skb.drop_with(Reason::NoMemory))
+            .ok()?;
         let len = mapped.len();
 
-        self.ring.add(mapped).ok()?;
+        self.ring
+            .add(mapped)
+            .map_err(|refused| refused.buffer.into_skb().drop_with(Reason::FullRing))
+            .ok()?;
         Some(len)
     }
 }
@@ -266,7 +272,13 @@ impl net::Driver for Nic {
             return Xmit::Done;
         };
 
-        let kick = match queue.send(skb) {
+        let sent = queue.send(skb);
+        // In time, so that the next one finds room: without offloads a frame is of one piece. And before
+        // the core is asked whether more follows: nothing does on a queue that is stopped.
+        if queue.ring.free() == 0 {
+            queue.stop();
+        }
+        let kick = match sent {
             Some(len) => queue.sent(len, more),
             None => {
                 if let Some(stats) = dev.tx_stats(0) {
@@ -275,10 +287,6 @@ impl net::Driver for Nic {
                 !more
             }
         };
-        // In time, so that the next one finds room: without offloads a frame is of one piece.
-        if queue.ring.free() == 0 {
-            queue.stop();
-        }
         if kick {
             queue.ring.kick();
         }
