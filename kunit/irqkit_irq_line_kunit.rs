@@ -54,7 +54,10 @@ mod tests {
             ThreadedHandler,
             ThreadedIrqReturn, //
         },
-        path::Run, //
+        path::{
+            Run,
+            Stamp, //
+        }, //
     };
 
     use crate::{
@@ -62,10 +65,12 @@ mod tests {
         scene::{
             flush,
             move_to,
-            Bench, //
+            Bench,
+            Hand, //
         },
         support::{
             crew::on_cpu,
+            file::value,
             online_cpus,
             two_cpus,
             until, //
@@ -232,6 +237,90 @@ mod tests {
         assert!(after);
         assert_eq!(scheduled, runs + coalesced + cancelled);
         assert!(works);
+        Ok(())
+    }
+
+    /// Woken by others than its hard handler, the thread runs as ever, and its books balance.
+    #[test]
+    fn thread_is_woken_by_others() -> Result {
+        let bench = Bench::new(c"wake", IrqType::Msi)?;
+        let scene = bench.scene(ThreadedIrqReturn::WakeThread)?;
+        let request = bench.request()?;
+        let line = request.line().clone();
+        let early = line.wake_thread(Stamp::now());
+        let irq = request.threaded(
+            bench.hard.clone(),
+            bench.thread.clone(),
+            Hand(scene.clone()),
+        )?;
+        let same = core::ptr::eq(&raw const **irq.line(), &raw const *line);
+
+        scene.thread_gate.close();
+        let first = line.wake_thread(Stamp::now());
+        let entered = scene.thread_gate.has_entered();
+        // While it runs one request is kept; the hard handler's is served by the same run.
+        let during = [
+            line.wake_thread(Stamp::now()),
+            line.wake_thread(Stamp::now()),
+        ];
+        let raised = scene.raise();
+        scene.thread_gate.release();
+        let served = until(|| scene.thread.load(Relaxed) == 2);
+        Task::with(|task| line.synchronize(task))??;
+        drop(irq);
+        let late = line.wake_thread(Stamp::now());
+        let hard = bench.books.stats("hardirq", ["runs", "wake_thread"])?;
+        let thread = bench
+            .books
+            .stats("thread", ["scheduled", "runs", "coalesced", "cancelled"])?;
+        let waits = bench.books.read("thread/wait_ns")?;
+        let faults = bench.faults()?;
+        drop(bench);
+
+        assert_eq!((early, late), (Err(ENODEV), Err(ENODEV)));
+        assert!(same && entered && raised && served);
+        assert_eq!((first, during), (Ok(true), [Ok(true), Ok(false)]));
+        assert_eq!(hard, [1, 1]);
+        assert_eq!(thread, [4, 2, 2, 0]);
+        assert_eq!(value(&waits, "count"), Some(2));
+        assert_eq!(faults, 0);
+        Ok(())
+    }
+
+    /// Not what has no thread, nor a thread whose requests the kernel alone makes.
+    #[test]
+    fn waking_needs_a_thread() -> Result {
+        let bench = Bench::new(c"nothread", IrqType::Msi)?;
+        let scene = bench.scene(ThreadedIrqReturn::Handled)?;
+        let plain = bench.plain(&scene)?;
+        let of_plain = plain.wake_thread(Stamp::now());
+        drop(plain);
+        let alone = bench
+            .request()?
+            .thread_only(bench.thread.clone(), Hand(scene.clone()))?;
+        let of_alone = alone.wake_thread(Stamp::now());
+        drop((alone, bench));
+
+        assert_eq!((of_plain, of_alone), (Err(EOPNOTSUPP), Err(EOPNOTSUPP)));
+        assert_eq!(scene.thread.load(Relaxed), 0);
+        Ok(())
+    }
+
+    /// On a line with several users it is one's own.
+    #[test]
+    fn neighbours_thread_is_not_woken() -> Result {
+        let bench = Bench::new(c"neighbours", IrqType::Intx)?;
+        let scene = bench.scene(ThreadedIrqReturn::WakeThread)?;
+        let neighbour = bench.scene(ThreadedIrqReturn::WakeThread)?;
+        let (one, other) = (bench.threaded(&neighbour)?, bench.threaded(&scene)?);
+
+        let woken = other.wake_thread(Stamp::now());
+        let served = until(|| scene.thread.load(Relaxed) == 1);
+        drop((one, other, bench));
+
+        assert_eq!(woken, Ok(true));
+        assert!(served);
+        assert_eq!(neighbour.thread.load(Relaxed), 0);
         Ok(())
     }
 

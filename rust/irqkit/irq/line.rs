@@ -24,9 +24,20 @@ use kernel::{
 
 use super::{
     registry,
+    served::Requests,
     CpuList, //
 };
-use crate::context::Task;
+use crate::{
+    context::Task,
+    path::Stamp, //
+};
+
+/// The thread of the interrupt, as others than its hard handler wake it.
+struct Thread {
+    /// The address by which the irq core knows the action. It is only compared.
+    cookie: usize,
+    requests: Arc<Requests>,
+}
 
 /// What may be called while the interrupt is registered.
 struct State {
@@ -34,12 +45,14 @@ struct State {
     registered: bool,
     /// How many guards keep it disabled, alive or forgotten.
     disabled: u32,
+    /// Its thread, if it has one that can be asked for.
+    thread: Option<Thread>,
 }
 
 /// The line of a registered interrupt.
 ///
-/// It may outlive the registration; then its methods fail with [`ENODEV`] and do nothing, because
-/// the line may be someone else's by then.
+/// It may be older than the registration, and outlive it; then its methods fail with [`ENODEV`] and
+/// do nothing, because the line is someone else's, or may be.
 ///
 /// A line that is shared is so in all respects: disabling it disables the interrupts of the other
 /// devices on it.
@@ -47,13 +60,14 @@ struct State {
 /// # Invariants
 ///
 /// - While `state.registered`, `irq` is a line that we have an action on, and it has been disabled
-///   by us `state.disabled` times more than enabled.
+///   by us `state.disabled` times more than enabled. `state.thread` is that action's.
 /// - `state.registered` becomes false with `waiters`, `hint` and `state` locked, and while it is
 ///   true, the line's affinity hint is the mask in `hint`, if that was ever set.
 #[pin_data]
 pub struct Line {
     irq: u32,
-    shared: bool,
+    /// Set before it is registered.
+    shared: Atomic<bool>,
     #[pin]
     state: SpinLockIrq<State>,
     /// Locked by those who wait for the handlers, so that the registration does not end meanwhile.
@@ -71,17 +85,18 @@ pub struct Line {
 }
 
 impl Line {
-    /// Creates the line of an interrupt that is about to be registered.
-    pub(super) fn new(irq: u32, shared: bool) -> Result<Arc<Self>> {
+    /// Creates the line of an interrupt that may be registered.
+    pub(super) fn new(irq: u32) -> Result<Arc<Self>> {
         Arc::pin_init(
             // INVARIANT: It is not registered yet.
             pin_init!(Self {
                 irq,
-                shared,
+                shared: Atomic::new(false),
                 state <- new_spinlock_irq!(
                     State {
                         registered: false,
                         disabled: 0,
+                        thread: None,
                     },
                     "irqkit::irq::Line::state"
                 ),
@@ -93,14 +108,26 @@ impl Line {
         )
     }
 
+    /// The interrupt is about to be registered, for a line that is shared or not.
+    pub(super) fn prepare(&self, shared: bool) {
+        self.shared.store(shared, Relaxed);
+    }
+
     /// The interrupt has been registered.
     ///
     /// # Safety
     ///
-    /// We must have an action on line `irq`, until after [`Line::end`] was called.
-    pub(super) unsafe fn begin(&self) {
+    /// We must have an action on line `irq`, until after [`Line::end`] was called, whose cookie has
+    /// the address `cookie`, and to whose thread `requests` belong.
+    pub(super) unsafe fn begin(&self, cookie: usize, requests: Option<&Arc<Requests>>) {
+        let mut state = self.state.lock();
+
         // INVARIANT: By the safety requirements; nobody could disable it before.
-        self.state.lock().registered = true;
+        state.registered = true;
+        state.thread = requests.map(|requests| Thread {
+            cookie,
+            requests: requests.clone(),
+        });
     }
 
     /// The interrupt is about to be freed: takes back all that was done to the line.
@@ -108,7 +135,7 @@ impl Line {
         let _waiters = self.waiters.lock();
         let mut hint = self.hint.lock();
 
-        {
+        let _thread = {
             let mut state = self.state.lock();
             if !state.registered {
                 return;
@@ -121,7 +148,8 @@ impl Line {
             state.disabled = 0;
             // INVARIANT: All three are locked.
             state.registered = false;
-        }
+            state.thread.take()
+        };
 
         if hint.is_some() {
             // SAFETY: The line is still ours; the core forgets the pointer under its own lock.
@@ -143,7 +171,7 @@ impl Line {
     /// May be called from any context.
     #[inline]
     pub fn is_shared(&self) -> bool {
-        self.shared
+        self.shared.load(Relaxed)
     }
 
     /// Fails if the registration has ended, which it does not while the caller has `waiters` or
@@ -223,6 +251,31 @@ impl Line {
         self.wait(|| Ok(()))
     }
 
+    /// Has the interrupt's thread run, as its hard handler does by
+    /// [`super::ThreadedIrqReturn::WakeThread`]: for whoever serves the device in the hard handler's
+    /// stead. The request was made at time `at`. Returns whether none was pending; else one run
+    /// serves them all.
+    ///
+    /// May be called from any context but NMIs; on `PREEMPT_RT` not from hard handlers that the
+    /// kernel does not force into threads. Stands for `irq_wake_thread()`.
+    ///
+    /// # Errors
+    ///
+    /// [`ENODEV`] if the interrupt is not registered, not yet or no longer, [`EOPNOTSUPP`] if it is
+    /// not [`super::Request::threaded`]: it has no thread, or one for which only the kernel asks.
+    pub fn wake_thread(&self, at: Stamp) -> Result<bool> {
+        let state = self.state.lock();
+
+        if !state.registered {
+            return Err(ENODEV);
+        }
+        let thread = state.thread.as_ref().ok_or(EOPNOTSUPP)?;
+        let first = thread.requests.make(at);
+        // SAFETY: By the type invariant it is our line as long as the state is locked.
+        unsafe { bindings::irq_wake_thread(self.irq, ptr::without_provenance_mut(thread.cookie)) };
+        Ok(first)
+    }
+
     /// Moves the interrupt to `cpus`, and tells user space (`/proc/irq/N/affinity_hint`) that it
     /// should stay there.
     ///
@@ -249,7 +302,7 @@ impl Line {
     }
 
     fn replace_hint(&self, cpus: Option<CpuList>, apply: bool) -> Result {
-        if self.shared {
+        if self.is_shared() {
             return Err(EOPNOTSUPP);
         }
         if cpus.as_ref().is_some_and(CpuList::is_empty) {

@@ -82,16 +82,17 @@ impl<S: Served> Registration<S> {
     ///
     /// # Safety
     ///
-    /// `irq` must be one of `vectors`, which are vectors of `dev`.
+    /// `line` must be that of one of `vectors`, which are vectors of `dev`, and be used for this
+    /// registration alone.
     pub(super) unsafe fn new(
         dev: &Device<Bound>,
         vectors: Arc<Vectors>,
-        irq: u32,
+        line: Arc<Line>,
         flags: u32,
         name: &CStr,
         served: impl PinInit<S, Error>,
     ) -> Result<Self> {
-        let line = Line::new(irq, flags & bindings::IRQF_SHARED != 0)?;
+        line.prepare(flags & bindings::IRQF_SHARED != 0);
         let kept = line.clone();
         let name = CString::try_from(name)?;
 
@@ -109,13 +110,13 @@ impl<S: Served> Registration<S> {
                 // Its thread may run as soon as it is registered.
                 registry::insert(line)?;
                 // SAFETY:
-                // - By the safety requirements `irq` is a line that belongs to the device.
+                // - By the safety requirements it is a line that belongs to the device.
                 // - All fields are initialised, so that the functions may be called at once, and
                 //   `this` is pinned until its drop has freed the interrupt.
                 // - So is the name, which `this` owns.
                 to_result(unsafe {
                     bindings::request_threaded_irq(
-                        irq,
+                        line.irq(),
                         hard,
                         thread,
                         flags as usize,
@@ -124,9 +125,9 @@ impl<S: Served> Registration<S> {
                     )
                 })
                 .inspect_err(|_| registry::remove(line))?;
-                // SAFETY: It has just been registered; its drop calls `Line::end` before it is
-                // freed.
-                unsafe { line.begin() };
+                // SAFETY: It has just been registered, with `this` as its cookie and `served` for its
+                // thread; its drop calls `Line::end` before it is freed.
+                unsafe { line.begin(this.as_ptr().addr(), served.requests()) };
             },
         });
 

@@ -12,6 +12,7 @@ use kernel::{
 
 use super::{
     Handler,
+    Line,
     Plain,
     Registration,
     ThreadHandler,
@@ -70,11 +71,11 @@ impl Trigger {
 ///
 /// # Invariants
 ///
-/// `irq` is one of `vectors`, which are vectors of `dev`.
+/// `line` is that of one of `vectors`, which are vectors of `dev`, and of no other request.
 pub struct Request<'a> {
     dev: &'a pci::Device<Bound>,
     vectors: &'a Arc<Vectors>,
-    irq: u32,
+    line: Arc<Line>,
     name: &'a CStr,
     shared: bool,
     oneshot: bool,
@@ -87,23 +88,29 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     ///
-    /// [`EINVAL`] if `vectors` are not those of `dev`, or not as many.
+    /// [`EINVAL`] if `vectors` are not those of `dev`, or not as many; [`ENOMEM`].
     pub fn new(
         dev: &'a pci::Device<Bound>,
         vectors: &'a Arc<Vectors>,
         index: usize,
         name: &'a CStr,
     ) -> Result<Self> {
-        // INVARIANT: `irq()` checks it.
+        // INVARIANT: `irq()` checks it; the line is new.
         Ok(Self {
             dev,
             vectors,
-            irq: vectors.irq(dev, index)?,
+            line: Line::new(vectors.irq(dev, index)?)?,
             name,
             shared: vectors.is_intx(),
             oneshot: false,
             trigger: Trigger::Configured,
         })
+    }
+
+    /// Returns the line, for what its handlers need it for: they may be called before the
+    /// registration is there.
+    pub fn line(&self) -> &Arc<Line> {
+        &self.line
     }
 
     /// Requires, or not, that the line is shared with other users (`IRQF_SHARED`).
@@ -198,13 +205,15 @@ impl<'a> Request<'a> {
         self,
         served: impl PinInit<S, Error>,
     ) -> Result<Registration<S>> {
+        let flags = self.flags();
+
         // SAFETY: By the type invariant.
         unsafe {
             Registration::new(
                 self.dev.as_ref(),
                 self.vectors.clone(),
-                self.irq,
-                self.flags(),
+                self.line,
+                flags,
                 self.name,
                 served,
             )

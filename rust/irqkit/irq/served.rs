@@ -3,6 +3,7 @@
 //! The kinds of interrupt handlers, and what they count.
 
 use kernel::{
+    alloc::AllocError,
     bindings,
     prelude::*,
     sync::{
@@ -71,9 +72,42 @@ pub(super) mod private {
 
         /// Neither is called any more: closes the books.
         fn end(&self);
+
+        /// The requests for the thread, if others than the hard handler can make them.
+        fn requests(&self) -> Option<&Arc<Requests>> {
+            None
+        }
     }
 }
 use private::Kind;
+
+/// The requests for an interrupt's thread, by its hard handler and by [`Line::wake_thread`].
+pub struct Requests {
+    path: Arc<Path>,
+    pending: Pending,
+}
+
+impl Requests {
+    fn new(path: Arc<Path>) -> Result<Arc<Self>, AllocError> {
+        Arc::new(
+            Self {
+                path,
+                pending: Pending::new(),
+            },
+            GFP_KERNEL,
+        )
+    }
+
+    /// Counts a request made at time `at`; returns whether it is the first since the thread began
+    /// to run last. Whoever made it wakes the thread.
+    ///
+    /// If it isn't, that is of no use; it does no harm either, because the thread then finds that
+    /// there is nothing to do.
+    #[inline]
+    pub(super) fn make(&self, at: Stamp) -> bool {
+        self.path.schedule(&self.pending, at)
+    }
+}
 
 /// An interrupt that is handled by its hard handler alone.
 #[pin_data]
@@ -134,8 +168,7 @@ impl<T: Handler> Kind for Plain<T> {
 pub struct Threaded<T: ThreadedHandler> {
     hard: Arc<Path>,
     serial: Serial,
-    thread: Arc<Path>,
-    pending: Pending,
+    requests: Arc<Requests>,
     /// Whether the hard handler has disabled the interrupt for the thread to enable: set after it
     /// has done so, reset before the thread does.
     masked: Atomic<bool>,
@@ -155,8 +188,7 @@ impl<T: ThreadedHandler> Threaded<T> {
         try_pin_init!(Self {
             hard,
             serial: Serial::new(),
-            thread,
-            pending: Pending::new(),
+            requests: Requests::new(thread)?,
             masked: Atomic::new(false),
             handler <- handler,
         })
@@ -171,9 +203,8 @@ impl<T: ThreadedHandler> Threaded<T> {
         };
 
         self.hard.wake_thread();
-        // If a request is pending already, waking the thread is of no use; it does no harm either,
-        // because the thread then finds that there is nothing to do, and the core wants to hear it.
-        let _ = self.thread.schedule(&self.pending, at);
+        // The core wants to hear it, also if it is of no use.
+        let _ = self.requests.make(at);
 
         bindings::irqreturn::IRQ_WAKE_THREAD
     }
@@ -228,13 +259,14 @@ impl<T: ThreadedHandler> Kind for Threaded<T> {
     unsafe fn thread(&self, line: &Line) -> bindings::irqreturn_t {
         // The hard handler may have asked again between the core's look at its own bit and now.
         // Then this run serves both requests, and the next call has none left.
-        let Some(mut run) = self.thread.start(&self.pending) else {
+        let Requests { path, pending } = &*self.requests;
+        let Some(mut run) = path.start(pending) else {
             return bindings::irqreturn::IRQ_HANDLED;
         };
 
         // What the hard handler has masked by now has asked for this run, which started after that.
         let masked = self.masked.xchg(false, Full);
-        let _watch = watch::<Task<'_>>(&self.thread);
+        let _watch = watch::<Task<'_>>(path);
         // SAFETY: By the safety requirements this is an irq thread, which `task` does not outlive.
         let task = unsafe { Task::new() };
         let ret = line.in_thread(|| self.handler.handle_threaded(task, &mut run));
@@ -252,7 +284,11 @@ impl<T: ThreadedHandler> Kind for Threaded<T> {
     fn end(&self) {
         // A line that is masked still is our own, and nobody's any more: the next user finds it as
         // if it was never used.
-        self.thread.cancel(&self.pending);
+        self.requests.path.cancel(&self.requests.pending);
+    }
+
+    fn requests(&self) -> Option<&Arc<Requests>> {
+        Some(&self.requests)
     }
 }
 
