@@ -39,8 +39,8 @@ use crate::{
     },
     dma::Dma,
     factorial::Factorial,
-    handlers::Tasklets,
     hw::Hw,
+    intake::Intake,
     journal::Journal,
     regs::{
         CAUSE_DMA,
@@ -177,37 +177,34 @@ const CALM_LIMIT: Delta = Delta::from_secs(1);
 pub(crate) struct Station {
     pub(crate) edu: Arc<Edu>,
     pub(crate) line: Arc<Line>,
-    tasklets: Arc<Tasklets>,
+    intake: Arc<Intake>,
 }
 
 impl Station {
-    pub(crate) fn new(
-        edu: Arc<Edu>,
-        tasklets: Arc<Tasklets>,
-        line: Arc<Line>,
-    ) -> Result<Arc<Self>> {
+    pub(crate) fn new(intake: Arc<Intake>, line: Arc<Line>) -> Result<Arc<Self>> {
         let station = Self {
-            edu,
+            edu: intake.edu.clone(),
             line,
-            tasklets,
+            intake,
         };
         Ok(Arc::new(station, GFP_KERNEL)?)
     }
 
     /// Waits for the handlers that are running, to their very end.
     ///
-    /// What they have done shows earlier, but a handler is counted when it returns. The thread that
-    /// contains a storm is waited for as well, but no longer than [`CALM_LIMIT`].
+    /// What they have done shows earlier, but a handler is counted when it returns. The end of a
+    /// storm is waited for as well, but no longer than [`CALM_LIMIT`]: under MSI the thread is busy
+    /// with it.
     pub(crate) fn synchronize(&self, task: Task<'_>) -> Result {
         let edu = &*self.edu;
         let start = Instant::<Monotonic>::now();
         while edu.storm.is_masked() && !edu.hw.is_lost() && start.elapsed() < CALM_LIMIT {
             task.sleep(POLL_INTERVAL);
         }
-        if !edu.storm.is_masked() {
+        if self.intake.intx || !edu.storm.is_masked() {
             self.line.synchronize(task)?;
         }
-        self.tasklets.synchronize(task);
+        self.intake.tasklets.synchronize(task);
         Ok(())
     }
 }

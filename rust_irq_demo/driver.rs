@@ -20,17 +20,16 @@ use irqkit::{
 };
 
 use crate::{
+    contain::Watch,
     control,
     device::{
         Edu,
         Paths,
         Station, //
     },
-    handlers::{
-        Handlers,
-        Tasklets, //
-    },
+    handlers::Handlers,
     hw::Hw,
+    intake::Intake,
     module_parameters,
     param::irq_mode,
     regs, //
@@ -53,20 +52,30 @@ pub(crate) struct EduDriver;
 ///
 /// Fields are dropped in this order, and each relies on those before it being gone:
 ///
-/// 1. The files: nobody starts anything new.
-/// 2. The interrupt: neither handler runs any more, so that nobody schedules the tasklets, which
-///    are killed with the handlers that share them.
-/// 3. The INTx pin is silenced: the device may still end what it was at, and would keep a line
+/// 1. The device is left: who waits for it gives up, and a storm is contained no longer.
+/// 2. The files: nobody starts anything new.
+/// 3. The interrupt: neither handler runs any more, nor does what contains a storm, so that nobody
+///    schedules the tasklets, which are killed with the last who could.
+/// 4. The INTx pin is silenced: the device may still end what it was at, and would keep a line
 ///    busy that has other users.
-/// 4. Bus mastering: the device can't reach memory any more.
-/// 5. The DMA memory.
+/// 5. Bus mastering: the device can't reach memory any more.
+/// 6. The DMA memory.
 pub(crate) struct Bound<'bound> {
+    _leave: Leave,
     _files: PathSet,
     _irq: irq::Registration<irq::Threaded<Handlers>>,
     _silence: Silence,
     _bus_master: BusMaster<'bound>,
     _memory: DmaMemory,
-    edu: Arc<Edu>,
+}
+
+/// Leaves a device when dropped.
+struct Leave(Arc<Edu>);
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
 }
 
 /// Silences the INTx pin of a device when dropped.
@@ -137,40 +146,45 @@ impl pci::Driver for EduDriver {
                     e.to_errno()
                 );
             })?;
-            let tasklets = Tasklets::new(&edu)?;
-            let handlers = Handlers::new(edu.clone(), tasklets.clone(), vectors.is_intx());
+            let intake = Intake::new(edu.clone(), vectors.is_intx())?;
 
             // Fields are dropped in the order of the struct, but initialised in this one.
             Ok(try_init!(Bound {
                 _memory: DmaMemory(edu.clone()),
                 _bus_master: BusMaster::new(pdev),
                 _silence: Silence(edu.clone()),
-                _irq: irq::Request::new(pdev, &vectors, 0, crate::NAME)?
-                    .shared(vectors.is_intx() && module_parameters::irq_shared.value())
-                    .threaded(
-                        edu.paths.hardirq.clone(),
-                        edu.paths.thread.clone(),
-                        handlers,
-                    )
-                    .inspect_err(|&e| {
-                        let why = if e == EBUSY {
-                            "its line has a user that does not share it"
-                        } else {
-                            "it can't be registered"
-                        };
-                        dev_err!(pdev, "no interrupt: {why} ({})\n", e.to_errno());
-                    })?,
+                _irq: {
+                    let request = irq::Request::new(pdev, &vectors, 0, crate::NAME)?
+                        .shared(intake.intx && module_parameters::irq_shared.value());
+                    let watch = if intake.intx {
+                        let line = request.line().clone();
+                        Some(Watch::new(&files, intake.clone(), line)?)
+                    } else {
+                        None
+                    };
+                    request
+                        .threaded(
+                            edu.paths.hardirq.clone(),
+                            edu.paths.thread.clone(),
+                            Handlers::new(intake.clone(), watch),
+                        )
+                        .inspect_err(|&e| {
+                            let why = if e == EBUSY {
+                                "its line has a user that does not share it"
+                            } else {
+                                "it can't be registered"
+                            };
+                            dev_err!(pdev, "no interrupt: {why} ({})\n", e.to_errno());
+                        })?
+                },
+                // The next three go in the order of the struct also if one of them fails.
+                _files: files,
+                _leave: Leave(edu),
                 _: {
                     let line = _irq.line().clone();
-                    control::add_files(&files, Station::new(edu.clone(), tasklets, line)?)?;
+                    control::add_files(_files, Station::new(intake, line)?)?;
                 },
-                _files: files,
-                edu,
             }))
         })
-    }
-
-    fn unbind<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self::Data<'bound>>) {
-        this.edu.leave();
     }
 }

@@ -9,6 +9,7 @@
 
 use kernel::prelude::*;
 
+mod contain;
 mod control;
 mod defer;
 mod device;
@@ -18,6 +19,7 @@ mod factorial;
 mod gate;
 mod handlers;
 mod hw;
+mod intake;
 mod journal;
 mod param;
 mod regs;

@@ -8,8 +8,8 @@
 //! that nobody handled, or that only ever woke a thread which never ran.)
 //!
 //! The hard handler finds it and masks the source, since whatever runs later may never get to run.
-//! The IRQ thread then polls the device, [`POLL_INTERVAL`] apart, serves what it finds, and has the
-//! source unmasked when it has been calm for [`CALM_POLLS`] polls in a row.
+//! From then on the device is polled ([`crate::contain`]), [`POLL_INTERVAL`] apart, what it has is
+//! served, and the source is unmasked when it has been calm for [`CALM_POLLS`] polls in a row.
 //!
 //! Masked is the device, by the Interrupt Disable bit of its command register, where the line may
 //! have other users (INTx); it is the line where it is ours alone (MSI).
@@ -198,7 +198,7 @@ impl Storm {
     ///
     /// `acknowledged` is false if there was nothing that could be acknowledged, and `waiting` is
     /// how many interrupts the thread was given and has not begun with. If it is a storm, the
-    /// source is silenced by `mask`, and the caller wakes the thread.
+    /// source is silenced by `mask`, and the caller has it contained.
     #[inline]
     pub(crate) fn judge(&self, acknowledged: bool, waiting: u64, mask: impl FnOnce()) -> bool {
         let Some(reason) = self.find(acknowledged, waiting) else {

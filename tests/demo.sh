@@ -26,7 +26,7 @@ assert_eq "the report says so" True "$(ask "report['reconciled']")"
 assert_eq "and its schema" 1 "$(ask "report['schema']")"
 assert_eq "both sides of each comparison are in it" True \
 	"$(ask "all(c['left'] == c['right'] and c['equal'] for c in report['comparisons']) and len(report['comparisons']) > 100")"
-assert_eq "all counters of all paths" "3 12 True" \
+assert_eq "all counters of all paths" "3 14 True" \
 	"$(ask "len(report['devices']), sum(len(d['paths']) for d in report['devices']), all(len(p['counters']) >= 7 for d in report['devices'] for p in d['paths'])" | tr -d '(),')"
 assert_eq "histograms that add up" True \
 	"$(ask "all(sum(b['count'] for b in p[h]['buckets']) == p[h]['count'] and (p[h]['count'] == p['counters']['runs'] or (p['name'], h) == ('hardirq', 'wait_ns')) for d in report['devices'] for p in d['paths'] for h in ('wait_ns', 'run_ns'))")"
