@@ -25,6 +25,8 @@ impl kernel::Module for Suite {
 
 #[kunit_tests(irqkit_ticker)]
 mod tests {
+    use core::mem::ManuallyDrop;
+
     use kernel::{
         prelude::*,
         sync::{
@@ -233,6 +235,25 @@ mod tests {
         drop((path, books));
 
         assert_eq!(waited, [true, true]);
+        Ok(())
+    }
+
+    /// A ticker that was forgotten ends when this module is unloaded, before its code goes. If it did
+    /// not, the kernel would jump into nowhere then, and say so.
+    #[test]
+    fn what_is_forgotten_ends_with_the_module() -> Result {
+        // For kmemleak what is forgotten is lost memory, which it is.
+        if cfg!(CONFIG_DEBUG_KMEMLEAK) {
+            return Ok(());
+        }
+
+        let books = Books::new(c"forgotten")?;
+        let t = ManuallyDrop::new(ticker(&books.path(Kind::HardIrq)?, |_| ())?);
+
+        Task::with(|task| t.start(task, Delta::from_micros(200)))??;
+        let ticked = until(|| books.stat("hardirq.runs").is_ok_and(|runs| runs >= 3));
+
+        assert!(ticked);
         Ok(())
     }
 

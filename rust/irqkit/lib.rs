@@ -29,6 +29,7 @@ pub mod cpu_hotplug;
 pub mod dma;
 pub mod hwrng;
 pub mod irq;
+mod listed;
 pub mod net;
 pub mod param;
 pub mod path;
@@ -63,6 +64,7 @@ struct Irqkit {
     _cpus: cpu_hotplug::Registry,
     _lines: irq::Registry,
     _tasklets: tasklet::Registry,
+    _tickers: ticker::Registry,
     _command: pci::CommandLock,
 }
 
@@ -79,6 +81,8 @@ impl kernel::InPlaceModule for Irqkit {
             _lines: unsafe { irq::Registry::new() },
             // SAFETY: As above.
             _tasklets: unsafe { tasklet::Registry::new() },
+            // SAFETY: As above.
+            _tickers: unsafe { ticker::Registry::new() },
             // SAFETY: As above.
             _command: unsafe { pci::CommandLock::new() },
             // SAFETY: As above.

@@ -46,6 +46,10 @@ use crate::{
         SoftIrq,
         Task, //
     },
+    listed::{
+        Links,
+        Listed, //
+    },
     path::{
         Path,
         Pending,
@@ -56,7 +60,7 @@ use crate::{
 
 mod registry;
 
-use registry::Links;
+use registry::TASKLETS;
 pub(crate) use registry::{
     module_goes,
     Registry, //
@@ -134,9 +138,25 @@ struct Core {
     dying: Atomic<bool>,
     /// Whether its module's end has stopped it.
     stopped: Atomic<bool>,
-    links: UnsafeCell<Links>,
+    links: UnsafeCell<Links<Core>>,
     #[pin]
     _pin: PhantomPinned,
+}
+
+// SAFETY: It may be used and dropped by any thread; what changes is atomic, the list's, or the
+// kernel's own.
+unsafe impl Sync for Core {}
+
+// SAFETY: The links are a field that nobody else uses, and `code` is by the type invariants what the
+// tasklet calls.
+unsafe impl Listed for Core {
+    fn links(&self) -> &UnsafeCell<Links<Self>> {
+        &self.links
+    }
+
+    fn code(&self) -> usize {
+        self.code
+    }
 }
 
 impl Core {
@@ -170,7 +190,7 @@ impl Core {
             _pin: PhantomPinned,
             _: {
                 // SAFETY: It is initialised, and stays where it is until its drop removes it.
-                unsafe { registry::insert(this) };
+                unsafe { TASKLETS.list(this) };
             },
         })
     }
@@ -208,7 +228,7 @@ impl Core {
 #[pinned_drop]
 impl PinnedDrop for Core {
     fn drop(self: Pin<&mut Self>) {
-        registry::remove(&self);
+        TASKLETS.unlist(&self);
 
         // No guard borrows the tasklet any more. What is left of the count was forgotten, or is
         // from its creation; `tasklet_kill()` would wait for it for ever if a run is pending. So

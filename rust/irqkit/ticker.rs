@@ -9,7 +9,10 @@
 //!
 //! C header: [`include/linux/hrtimer.h`](srctree/include/linux/hrtimer.h)
 
-use core::marker::PhantomPinned;
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomPinned, //
+};
 
 use kernel::{
     bindings,
@@ -33,18 +36,25 @@ use crate::{
         HardIrq,
         Task, //
     },
+    listed::{
+        Links,
+        List,
+        Listed, //
+    },
     path::{
         Path,
         Run,
         Serial,
         Stamp, //
-    }, //
+    },
+    raw_lock::RawLock, //
 };
 
 /// What is done at each tick.
 ///
 /// It must be [`Sync`] because [`Ticker::handler`] shares it; ticks of one ticker never run beside
-/// each other. It must be `'static` because a ticker that is leaked goes on ticking.
+/// each other. It must be `'static` because a ticker that is leaked goes on ticking, until its module
+/// goes away.
 pub trait TickHandler: Send + Sync + 'static {
     /// Runs, in hard interrupt context.
     ///
@@ -59,13 +69,31 @@ pub trait TickHandler: Send + Sync + 'static {
 /// Dropping it waits for a tick in progress, and there are none afterwards. It may be done in any
 /// context but that of a hard interrupt; there, it would wait for itself.
 ///
+/// Leaking it is harmless: its memory is not reused, its handler is `'static`, and when the module
+/// that made it goes away, it is stopped.
+///
 /// # Invariants
 ///
-/// - `raw` was initialised by `hrtimer_setup()` with `callback::<T>` and is field `raw` of `Self`.
+/// `core` is that of this ticker, with `callback::<T>`.
+#[pin_data]
+pub struct Ticker<T: TickHandler> {
+    // Dropped first: then the handler is not being run.
+    #[pin]
+    core: Core,
+    #[pin]
+    handler: T,
+}
+
+/// What is the same for tickers of all handlers.
+///
+/// # Invariants
+///
+/// - `raw` was initialised by `hrtimer_setup()` with the function at `code`.
 /// - Only who holds `changing` puts it into the timer core's queue, and only while its callback does not
 ///   run; or its callback does.
+/// - It is listed from its creation until it is dropped or the module goes in which `code` is.
 #[pin_data(PinnedDrop)]
-pub struct Ticker<T: TickHandler> {
+struct Core {
     #[pin]
     raw: Opaque<bindings::hrtimer>,
     path: Arc<Path>,
@@ -74,16 +102,115 @@ pub struct Ticker<T: TickHandler> {
     period: Atomic<i64>,
     #[pin]
     changing: Mutex<()>,
-    #[pin]
-    handler: T,
+    /// The address of the callback.
+    code: usize,
+    links: UnsafeCell<Links<Core>>,
     #[pin]
     _pin: PhantomPinned,
 }
 
-// SAFETY: The C object is made to be used on all CPUs, and the handler is `Send`.
+// SAFETY: It may be dropped by any thread.
+unsafe impl Send for Core {}
+
+// SAFETY: The C object is locked by the timer core; the rest is atomic, locked, or the list's.
+unsafe impl Sync for Core {}
+
+// SAFETY: The links are a field that nobody else uses, and `code` is by the type invariants what the
+// timer calls.
+unsafe impl Listed for Core {
+    fn links(&self) -> &UnsafeCell<Links<Self>> {
+        &self.links
+    }
+
+    fn code(&self) -> usize {
+        self.code
+    }
+}
+
+impl Core {
+    /// Creates it.
+    ///
+    /// # Safety
+    ///
+    /// `callback` must be one for a ticker that this is pinned in.
+    #[inline(never)]
+    unsafe fn new(
+        callback: unsafe extern "C" fn(*mut bindings::hrtimer) -> bindings::hrtimer_restart,
+        path: Arc<Path>,
+    ) -> impl PinInit<Self, Error> {
+        // INVARIANT: It is initialised and listed below.
+        try_pin_init!(&this in Self {
+            raw <- Opaque::ffi_init(move |raw| {
+                // SAFETY: `raw` is valid for writes, and stays where it is, because it is pinned.
+                unsafe {
+                    bindings::hrtimer_setup(
+                        raw,
+                        Some(callback),
+                        CLOCK,
+                        bindings::hrtimer_mode_HRTIMER_MODE_REL_HARD,
+                    )
+                };
+            }),
+            path,
+            serial: Serial::new(),
+            period: Atomic::new(0),
+            changing <- new_mutex!((), "irqkit::ticker"),
+            // CAST: An address, for comparison.
+            code: callback as usize,
+            links: UnsafeCell::new(Links::NONE),
+            _pin: PhantomPinned,
+            _: {
+                // SAFETY: It is initialised, and stays where it is until its drop takes it off the list.
+                unsafe { TICKERS.list(this) };
+            },
+        })
+    }
+
+    fn start(&self, ns: i64) {
+        let _changing = self.changing.lock();
+
+        // Its callback would move the time of a timer that is in the queue.
+        self.cancel();
+        self.period.store(ns, Relaxed);
+        // INVARIANT: It was cancelled, and we hold the lock.
+        // SAFETY: By the type invariant it is initialised, and drop waits for it.
+        unsafe {
+            bindings::hrtimer_start_range_ns(
+                self.raw.get(),
+                ns,
+                0,
+                bindings::hrtimer_mode_HRTIMER_MODE_REL_HARD,
+            )
+        };
+    }
+
+    fn stop(&self) {
+        let _changing = self.changing.lock();
+
+        self.cancel();
+    }
+
+    /// To be called with `changing` locked, or when nobody starts it any more.
+    fn cancel(&self) {
+        self.period.store(0, Relaxed);
+        // SAFETY: By the type invariant it is initialised. We are not its callback, which has no
+        // `Task` and does not drop what it borrows, so that this ends.
+        unsafe { bindings::hrtimer_cancel(self.raw.get()) };
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Core {
+    fn drop(self: Pin<&mut Self>) {
+        TICKERS.unlist(&self);
+        self.cancel();
+    }
+}
+
+// SAFETY: The core may be used on all CPUs, and the handler is `Send`.
 unsafe impl<T: TickHandler> Send for Ticker<T> {}
 
-// SAFETY: The C object is locked by the timer core, and the handler is `Sync`.
+// SAFETY: As above, and the handler is `Sync`.
 unsafe impl<T: TickHandler> Sync for Ticker<T> {}
 
 impl<T: TickHandler> Ticker<T> {
@@ -99,25 +226,11 @@ impl<T: TickHandler> Ticker<T> {
     where
         Error: From<E>,
     {
+        // INVARIANT: It is its callback.
         try_pin_init!(Self {
-            // INVARIANT: By the call.
-            raw <- Opaque::ffi_init(|raw| {
-                // SAFETY: `raw` is valid for writes, and stays where it is, because it is pinned.
-                unsafe {
-                    bindings::hrtimer_setup(
-                        raw,
-                        Some(callback::<T>),
-                        CLOCK,
-                        bindings::hrtimer_mode_HRTIMER_MODE_REL_HARD,
-                    )
-                };
-            }),
-            path,
-            serial: Serial::new(),
-            period: Atomic::new(0),
-            changing <- new_mutex!((), "irqkit::ticker"),
             handler <- handler,
-            _pin: PhantomPinned,
+            // SAFETY: It is pinned in a `Self`.
+            core <- unsafe { Core::new(callback::<T>, path) },
         })
     }
 
@@ -134,54 +247,25 @@ impl<T: TickHandler> Ticker<T> {
         if ns < Self::SHORTEST_US * 1000 {
             return Err(EINVAL);
         }
-        let _changing = self.changing.lock();
-        // Its callback would move the time of a timer that is in the queue.
-        self.cancel();
-        self.period.store(ns, Relaxed);
-        // INVARIANT: It was cancelled, and we hold the lock.
-        // SAFETY: By the type invariant it is initialised, and drop waits for it.
-        unsafe {
-            bindings::hrtimer_start_range_ns(
-                self.raw.get(),
-                ns,
-                0,
-                bindings::hrtimer_mode_HRTIMER_MODE_REL_HARD,
-            )
-        };
+        self.core.start(ns);
         Ok(())
     }
 
     /// Stops it, and waits for a tick in progress. May sleep. Stands for `hrtimer_cancel()`.
     pub fn stop(&self, _task: Task<'_>) {
-        let _changing = self.changing.lock();
-
-        self.cancel();
+        self.core.stop();
     }
 
     /// Returns whether it ticks.
     #[inline]
     pub fn is_ticking(&self) -> bool {
-        self.period.load(Relaxed) != 0
+        self.core.period.load(Relaxed) != 0
     }
 
     /// Returns the handler.
     #[inline]
     pub fn handler(&self) -> &T {
         &self.handler
-    }
-
-    fn cancel(&self) {
-        self.period.store(0, Relaxed);
-        // SAFETY: By the type invariant it is initialised. We are not its callback, which has no
-        // `Task` and does not drop what it borrows, so that this ends.
-        unsafe { bindings::hrtimer_cancel(self.raw.get()) };
-    }
-}
-
-#[pinned_drop]
-impl<T: TickHandler> PinnedDrop for Ticker<T> {
-    fn drop(self: Pin<&mut Self>) {
-        self.cancel();
     }
 }
 
@@ -192,33 +276,35 @@ const CLOCK: i32 = bindings::CLOCK_MONOTONIC as i32;
 ///
 /// # Safety
 ///
-/// To be called by the timer core only, with the `raw` of a [`Ticker<T>`] that is not dropped before
+/// To be called by the timer core only, with the timer of a [`Ticker<T>`] that is not dropped before
 /// it returns.
 unsafe extern "C" fn callback<T: TickHandler>(
     raw: *mut bindings::hrtimer,
 ) -> bindings::hrtimer_restart {
-    // SAFETY: By the safety requirements it is field `raw` of a `Ticker<T>`.
-    let ticker = unsafe { &*kernel::container_of!(Opaque::cast_from(raw), Ticker<T>, raw) };
+    let core: *const Core = kernel::container_of!(Opaque::cast_from(raw), Core, raw);
+    // SAFETY: By the safety requirements it is field `core` of a `Ticker<T>`.
+    let ticker = unsafe { &*kernel::container_of!(core, Ticker<T>, core) };
+    let core = &ticker.core;
 
     // SAFETY: Nobody else writes the time of a timer whose callback runs.
     let due = unsafe { (*raw).node.expires };
-    let cause = if ticker.path.timing() {
+    let cause = if core.path.timing() {
         Stamp::of_ktime(due)
     } else {
         Stamp::NONE
     };
 
     {
-        let mut run = ticker.path.arrive(&ticker.serial, cause);
-        let _watch = watch::<HardIrq<'_>>(&ticker.path);
+        let mut run = core.path.arrive(&core.serial, cause);
+        let _watch = watch::<HardIrq<'_>>(&core.path);
         // SAFETY: A timer of a hard mode runs its callback in hard interrupt context, which lasts
         // until this function returns.
         let ctx = unsafe { HardIrq::new() };
         ticker.handler.tick(ctx, &mut run);
     }
-    ticker.path.handled();
+    core.path.handled();
 
-    let period = ticker.period.load(Relaxed);
+    let period = core.period.load(Relaxed);
     if period == 0 {
         return bindings::hrtimer_restart::HRTIMER_NORESTART;
     }
@@ -226,4 +312,40 @@ unsafe extern "C" fn callback<T: TickHandler>(
     // is not in the queue meanwhile.
     unsafe { bindings::hrtimer_forward(raw, bindings::ktime_get(), period) };
     bindings::hrtimer_restart::HRTIMER_RESTART
+}
+
+// SAFETY: `Registry::new` initialises it, which runs when irqkit is loaded and before there is
+// anyone who could make a ticker.
+static TICKERS: RawLock<List<Core>> = unsafe { RawLock::uninit(List::EMPTY) };
+
+/// A module, of which this is the address, goes away: stops the tickers that it has left.
+///
+/// The module's exit function has run, and what it has left on queues has ended: nobody starts or
+/// drops a ticker of its any more.
+///
+/// # Safety
+///
+/// `module` must be the address of a module whose memory is still there.
+pub(crate) unsafe fn module_goes(module: usize) {
+    // SAFETY: By the safety requirements.
+    while let Some(core) = unsafe { TICKERS.unlist_one_of(module) } {
+        // SAFETY: It was on the list, and nobody drops it.
+        unsafe { core.as_ref() }.stop();
+    }
+}
+
+/// The list's life. irqkit's module holds the only one.
+pub(crate) struct Registry(());
+
+impl Registry {
+    /// Starts the list.
+    ///
+    /// # Safety
+    ///
+    /// To be called once, when irqkit is loaded, before anything else in [`crate::ticker`] is used.
+    pub(crate) unsafe fn new() -> Self {
+        // SAFETY: By the safety requirements, this is done once, and first.
+        unsafe { TICKERS.init(c"irqkit_tickers", kernel::static_lock_class!()) };
+        Self(())
+    }
 }

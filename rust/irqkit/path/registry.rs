@@ -251,6 +251,23 @@ impl State {
     }
 }
 
+/// Removes the sets that the module at the address `module` has left. It may sleep.
+fn remove_sets_of(module: usize) {
+    loop {
+        let left = STATE
+            .lock()
+            .modules
+            .iter()
+            .filter(|dir| dir.module == module)
+            .find_map(|dir| dir.sets.first().map(|set| set.id));
+
+        match left {
+            Some(id) => remove(id),
+            None => break,
+        }
+    }
+}
+
 /// A module has come, or goes.
 ///
 /// # Safety
@@ -263,26 +280,19 @@ unsafe extern "C" fn module_changed(
 ) -> c_int {
     // CAST: A small constant.
     if state == bindings::module_state_MODULE_STATE_GOING as usize {
-        crate::workqueue::module_goes(module as usize);
-        // Then no work schedules them any more.
-        //
+        let module = module as usize;
+
+        // The module's exit function has run, so nothing is left but what was leaked. First who may
+        // start the rest: users by its files, then its work, which may have made more files.
+        remove_sets_of(module);
+        crate::workqueue::module_goes(module);
+        remove_sets_of(module);
         // SAFETY: By the safety requirements; its memory goes after this.
-        unsafe { crate::tasklet::module_goes(module as usize) };
-
-        // The module's exit function has run, so nothing is left but what was leaked.
-        loop {
-            let left = STATE
-                .lock()
-                .modules
-                .iter()
-                .filter(|dir| dir.module == module as usize)
-                .find_map(|dir| dir.sets.first().map(|set| set.id));
-
-            match left {
-                Some(id) => remove(id),
-                None => break,
-            }
-        }
+        unsafe { crate::ticker::module_goes(module) };
+        // What ticks may schedule them.
+        //
+        // SAFETY: As above.
+        unsafe { crate::tasklet::module_goes(module) };
     }
 
     // NOTIFY_DONE
