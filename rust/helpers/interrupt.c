@@ -21,6 +21,11 @@ bool irqkit_helper_in_hard_handler(void)
 	       (irqs_disabled() || softirq_count());
 }
 
+bool irqkit_helper_in_hardirq(void)
+{
+	return in_hardirq();
+}
+
 bool irqkit_helper_in_softirq_handler(void)
 {
 	return in_serving_softirq() && !in_hardirq() && !in_nmi() && !irqs_disabled();

@@ -257,12 +257,16 @@ impl Line {
     /// serves them all.
     ///
     /// May be called from any context but NMIs; on `PREEMPT_RT` not from hard handlers that the
-    /// kernel does not force into threads. Stands for `irq_wake_thread()`.
+    /// kernel does not force into threads. Where it does so with this interrupt's (`PREEMPT_RT`,
+    /// `threadirqs`), the way to the thread is by the hard handler's, which is called once more.
+    /// Stands for `irq_wake_thread()`.
     ///
     /// # Errors
     ///
     /// [`ENODEV`] if the interrupt is not registered, not yet or no longer, [`EOPNOTSUPP`] if it is
-    /// not [`super::Request::threaded`]: it has no thread, or one for which only the kernel asks.
+    /// not [`super::Request::threaded`]: it has no thread, or one for which only the kernel asks; or if
+    /// it is [`super::Request::oneshot`] on a shared line, where the kernel keeps no books of who may
+    /// unmask it that would bear this.
     pub fn wake_thread(&self, at: Stamp) -> Result<bool> {
         let state = self.state.lock();
 
@@ -270,7 +274,7 @@ impl Line {
             return Err(ENODEV);
         }
         let thread = state.thread.as_ref().ok_or(EOPNOTSUPP)?;
-        let first = thread.requests.make(at);
+        let first = thread.requests.make_by_others(at);
         // SAFETY: By the type invariant it is our line as long as the state is locked.
         unsafe { bindings::irq_wake_thread(self.irq, ptr::without_provenance_mut(thread.cookie)) };
         Ok(first)

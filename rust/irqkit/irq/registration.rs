@@ -96,6 +96,9 @@ impl<S: Served> Registration<S> {
         let kept = line.clone();
         let name = CString::try_from(name)?;
 
+        let oneshot_shared = bindings::IRQF_ONESHOT | bindings::IRQF_SHARED;
+        // See `Line::wake_thread`.
+        let wakeable = flags & oneshot_shared != oneshot_shared;
         let hard: bindings::irq_handler_t = if S::HARD { Some(hard::<S>) } else { None };
         let thread: bindings::irq_handler_t = if S::THREAD { Some(thread::<S>) } else { None };
 
@@ -125,9 +128,10 @@ impl<S: Served> Registration<S> {
                     )
                 })
                 .inspect_err(|_| registry::remove(line))?;
+                let requests = served.requests().filter(|_| wakeable);
                 // SAFETY: It has just been registered, with `this` as its cookie and `served` for its
                 // thread; its drop calls `Line::end` before it is freed.
-                unsafe { line.begin(this.as_ptr().addr(), served.requests()) };
+                unsafe { line.begin(this.as_ptr().addr(), requests) };
             },
         });
 

@@ -9,7 +9,8 @@ use kernel::{
     sync::{
         atomic::{
             Atomic,
-            Full, //
+            Full,
+            Relaxed, //
         },
         Arc, //
     }, //
@@ -85,6 +86,9 @@ use private::Kind;
 pub struct Requests {
     path: Arc<Path>,
     pending: Pending,
+    /// One was made by others. Where hard handlers are forced into threads, it's that thread which
+    /// the kernel wakes for it, and it has to hand it on.
+    by_others: Atomic<bool>,
 }
 
 impl Requests {
@@ -93,6 +97,7 @@ impl Requests {
             Self {
                 path,
                 pending: Pending::new(),
+                by_others: Atomic::new(false),
             },
             GFP_KERNEL,
         )
@@ -106,6 +111,23 @@ impl Requests {
     #[inline]
     pub(super) fn make(&self, at: Stamp) -> bool {
         self.path.schedule(&self.pending, at)
+    }
+
+    /// As [`Requests::make`], for others than the hard handler.
+    pub(super) fn make_by_others(&self, at: Stamp) -> bool {
+        let first = self.make(at);
+        // After it was made: a run that takes this back finds the request.
+        self.by_others.xchg(true, Full);
+        first
+    }
+
+    /// Returns whether this is the hard handler in a thread of its own, woken for a request by others.
+    #[inline]
+    fn is_for_others(&self) -> bool {
+        self.by_others.load(Relaxed)
+            // SAFETY: It may be called anywhere.
+            && !unsafe { irqkit_bindings::in_hardirq() }
+            && self.by_others.xchg(false, Full)
     }
 }
 
@@ -224,7 +246,13 @@ impl<T: ThreadedHandler> Kind for Threaded<T> {
         // SAFETY: By the safety requirements this is a hard handler, which `ctx` does not outlive.
         let ctx = unsafe { HardIrq::new() };
 
+        // There may be an interrupt, too, in which case it is all the same.
+        let for_others = self.requests.is_for_others();
         match self.handler.handle(ctx, &mut run) {
+            ThreadedIrqReturn::None | ThreadedIrqReturn::Handled if for_others => {
+                self.hard.wake_thread();
+                bindings::irqreturn::IRQ_WAKE_THREAD
+            }
             ThreadedIrqReturn::None => {
                 self.hard.none();
                 bindings::irqreturn::IRQ_NONE
@@ -259,7 +287,13 @@ impl<T: ThreadedHandler> Kind for Threaded<T> {
     unsafe fn thread(&self, line: &Line) -> bindings::irqreturn_t {
         // The hard handler may have asked again between the core's look at its own bit and now.
         // Then this run serves both requests, and the next call has none left.
-        let Requests { path, pending } = &*self.requests;
+        let Requests {
+            path,
+            pending,
+            by_others,
+        } = &*self.requests;
+        // First: what is requested from here on sets it again.
+        by_others.xchg(false, Full);
         let Some(mut run) = path.start(pending) else {
             return bindings::irqreturn::IRQ_HANDLED;
         };
