@@ -18,6 +18,7 @@ use kernel::{
     bindings,
     new_mutex,
     prelude::*,
+    processor::cpu_relax,
     sync::{
         atomic::{
             Atomic,
@@ -190,6 +191,14 @@ impl Core {
         self.cancel();
     }
 
+    /// Stops it, unless a tick is in progress, which will be the last. To be called when nobody starts
+    /// it any more. Any context but NMIs.
+    fn try_to_end(&self) -> bool {
+        self.period.store(0, Relaxed);
+        // SAFETY: By the type invariant it is initialised.
+        unsafe { bindings::hrtimer_try_to_cancel(self.raw.get()) >= 0 }
+    }
+
     /// To be called with `changing` locked, or when nobody starts it any more.
     fn cancel(&self) {
         self.period.store(0, Relaxed);
@@ -320,17 +329,27 @@ static TICKERS: RawLock<List<Core>> = unsafe { RawLock::uninit(List::EMPTY) };
 
 /// A module, of which this is the address, goes away: stops the tickers that it has left.
 ///
-/// The module's exit function has run, and what it has left on queues has ended: nobody starts or
-/// drops a ticker of its any more.
+/// The module's exit function has run, and what it has left on queues has ended: nobody starts a
+/// ticker of its any more. A tasklet that it has left may still drop one.
 ///
 /// # Safety
 ///
 /// `module` must be the address of a module whose memory is still there.
 pub(crate) unsafe fn module_goes(module: usize) {
-    // SAFETY: By the safety requirements.
-    while let Some(core) = unsafe { TICKERS.unlist_one_of(module) } {
-        // SAFETY: It was on the list, and nobody drops it.
-        unsafe { core.as_ref() }.stop();
+    // Under the list's lock none of them is dropped; a tick in progress is waited for without it.
+    while !TICKERS.with(|tickers| {
+        // SAFETY: By the safety requirements.
+        while let Some(core) = tickers.find(|core| unsafe { core.is_of(module) }) {
+            // SAFETY: It is on the list, hence alive.
+            if !unsafe { core.as_ref() }.try_to_end() {
+                return false;
+            }
+            // SAFETY: As above.
+            unsafe { tickers.remove(core) };
+        }
+        true
+    }) {
+        cpu_relax();
     }
 }
 
