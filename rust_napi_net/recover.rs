@@ -257,8 +257,8 @@ impl<K: Kind> Doctor<K> {
     /// Has the device reset after so many milliseconds.
     fn reset_after(&self, this: &Item, ms: u64) {
         self.all.store(true, Relaxed);
-        // If it is refused, the device is being unbound. If there is a request already, that is soon enough.
-        let _ = this.schedule_after(
+        // If it is refused, the device is being unbound. What was asked for meanwhile waits, too.
+        let _ = this.reschedule_after(
             Delta::from_millis(ms.try_into().unwrap_or(i64::MAX)),
             this.path().stamp(),
         );
@@ -279,12 +279,22 @@ impl<K: Kind> Doctor<K> {
                 );
                 self.reset_after(this, ms);
             }
-            _ => dev_err!(
-                desk.function,
-                "the device was reset, and does not come back ({}): given up\n",
-                e.to_errno()
-            ),
+            _ => {
+                // What was asked for meanwhile was asked for in vain.
+                self.all.store(false, Relaxed);
+                dev_err!(
+                    desk.function,
+                    "the device was reset, and does not come back ({}): given up\n",
+                    e.to_errno()
+                );
+            }
         }
+    }
+
+    /// The device is about to be made anew: what went wrong before has nothing to do with it.
+    fn forget(&self) {
+        self.all.store(false, Relaxed);
+        *self.patience.lock() = Patience::new();
     }
 }
 
@@ -441,6 +451,7 @@ impl<K: Kind> Sleeper for Nap<K> {
             self.0.nic.recover.request_all();
             return;
         }
+        self.0.nic.recover.0.handler().forget();
         let result = self.0.up(task);
 
         *asleep = false;

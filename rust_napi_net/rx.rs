@@ -356,7 +356,9 @@ impl<K: Kind> Receiver<K> {
                 self.count(RxStat::AllocFail);
                 return None;
             };
-            first.copy_to(&mut skb, HEADER, len).ok()?;
+            if first.copy_to(&mut skb, HEADER, len).is_err() {
+                return self.drop_short(skb);
+            }
             return Some(skb);
         }
         if !first.is_for_packets() {
@@ -386,7 +388,9 @@ impl<K: Kind> Receiver<K> {
             return None;
         };
 
-        first.copy_to(&mut skb, HEADER, copied).ok()?;
+        if first.copy_to(&mut skb, HEADER, copied).is_err() {
+            return self.drop_short(skb);
+        }
         if copied < len
             && skb
                 .add_frag(first, &mut self.pool, HEADER + copied, len - copied)
@@ -397,6 +401,14 @@ impl<K: Kind> Receiver<K> {
             return None;
         }
         Some(skb)
+    }
+
+    /// Drops a frame of which the device has written less than it said.
+    #[cold]
+    fn drop_short(&self, skb: SkBuff) -> Option<SkBuff> {
+        self.count(RxStat::LengthErrors);
+        skb.drop_with(Reason::DeviceHeader);
+        None
     }
 
     /// Tells the stack what the device said of a frame; one of which it can't be true is dropped.

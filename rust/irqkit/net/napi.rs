@@ -369,7 +369,9 @@ impl<P: Poller> Napi<P> {
     /// once after that, for what came in between. May sleep, and so may `f`, which must not use this
     /// instance, nor wait for who switches an instance of the device on or off, or for the RTNL: the
     /// lock of the device's instances is held, or whoever switches threads (`threaded`) off would wait
-    /// for this one to be enabled, with that lock held, and for ever.
+    /// for this one to be enabled, with that lock held, and for ever. Nor may it switch the device's
+    /// carrier, presence or XPS, or drop a page pool: they lock the device's books, with which
+    /// locked its instances are added, under that lock.
     ///
     /// Stands for `napi_disable_locked()` and `napi_enable_locked()` under `netdev_lock()`.
     pub fn with<R>(&self, task: Task<'_>, f: impl FnOnce(&mut P, &Idle<'_>) -> R) -> R {
