@@ -32,12 +32,20 @@ impl irqkit::path::Control for Digit {
     const NAME: &'static CStr = c"digit";
     const ACCESS: irqkit::path::Access = irqkit::path::Access::ReadWrite;
 
-    fn show(data: &Self::Data, out: &kernel::seq_file::SeqFile) -> Result {
+    fn show(
+        data: &Self::Data,
+        _task: irqkit::context::Task<'_>,
+        out: &kernel::seq_file::SeqFile,
+    ) -> Result {
         kernel::seq_print!(out, "{}\n", data.load(kernel::sync::atomic::Relaxed));
         Ok(())
     }
 
-    fn store(data: &Self::Data, text: &str) -> Result<(), irqkit::path::Refusal> {
+    fn store(
+        data: &Self::Data,
+        _task: irqkit::context::Task<'_>,
+        text: &str,
+    ) -> Result<(), irqkit::path::Refusal> {
         match text.parse::<u64>() {
             Ok(n @ 0..=9) => {
                 data.store(n, kernel::sync::atomic::Relaxed);

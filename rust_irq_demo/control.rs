@@ -14,6 +14,7 @@ use kernel::{
 };
 
 use irqkit::{
+    context::Task,
     path::{
         Access,
         Control,

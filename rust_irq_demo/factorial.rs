@@ -13,12 +13,13 @@ use kernel::{
         Mutex, //
     },
     time::{
-        delay::fsleep,
         Delta,
         Instant,
         Monotonic, //
     }, //
 };
+
+use irqkit::context::Task;
 
 use crate::{
     device::Edu,
@@ -75,7 +76,7 @@ impl Factorial {
     /// `ERANGE` if `n` is above [`MAX_N`]; the device never sees such an `n`. `EBUSY` if it is
     /// still at an earlier computation that was given up, `ETIMEDOUT` if it does not answer in
     /// time, `EIO` if the answer is wrong, `EINTR` on a signal, `ENODEV` if the device was lost.
-    pub(crate) fn run(&self, edu: &Edu, n: u32) -> Result<u32> {
+    pub(crate) fn run(&self, task: Task<'_>, edu: &Edu, n: u32) -> Result<u32> {
         if n > MAX_N {
             return Err(ERANGE);
         }
@@ -83,7 +84,7 @@ impl Factorial {
         let expected: u32 = (1..=n).product();
 
         let _turn = self.gate.enter(&edu.hw)?;
-        let result = self.compute(&edu.hw, n, expected);
+        let result = self.compute(task, &edu.hw, n, expected);
 
         *self.last.lock() = Some(Report {
             n,
@@ -92,8 +93,8 @@ impl Factorial {
         result
     }
 
-    fn compute(&self, hw: &Hw, n: u32, expected: u32) -> Result<u32> {
-        self.wait_until_free(hw)?;
+    fn compute(&self, task: Task<'_>, hw: &Hw, n: u32, expected: u32) -> Result<u32> {
+        self.wait_until_free(task, hw)?;
 
         self.outcome.expect();
         if let Err(e) = hw.start_factorial(n) {
@@ -105,7 +106,7 @@ impl Factorial {
         if answer != expected {
             // `trigger` can raise this very cause, and so have the thread read the register before
             // the device wrote it.
-            self.wait_until_free(hw)?;
+            self.wait_until_free(task, hw)?;
             answer = hw.factorial()?;
         }
         if answer != expected {
@@ -118,7 +119,7 @@ impl Factorial {
         Ok(answer)
     }
 
-    fn wait_until_free(&self, hw: &Hw) -> Result {
+    fn wait_until_free(&self, task: Task<'_>, hw: &Hw) -> Result {
         let start = Instant::<Monotonic>::now();
         while hw.computing()? {
             if hw.is_lost() {
@@ -127,7 +128,7 @@ impl Factorial {
             if start.elapsed() > LIMIT {
                 return Err(EBUSY);
             }
-            fsleep(NAP);
+            task.sleep(NAP);
         }
         Ok(())
     }

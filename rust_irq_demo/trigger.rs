@@ -13,7 +13,6 @@ use kernel::{
         Release, //
     },
     time::{
-        delay::fsleep,
         Delta,
         Instant,
         Monotonic, //
@@ -125,7 +124,7 @@ impl Trigger {
     ///
     /// `EINTR` on a signal, `ETIMEDOUT` if an interrupt was not served within a second, `ENODEV`
     /// if the device was lost. [`Trigger::progress`] tells how far it came.
-    pub(crate) fn run(&self, station: &Station, request: Request) -> Result {
+    pub(crate) fn run(&self, task: Task<'_>, station: &Station, request: Request) -> Result {
         let edu = &*station.edu;
         let _turn = self.gate.enter(&edu.hw)?;
 
@@ -135,8 +134,8 @@ impl Trigger {
         self.result.store(RUNNING, Relaxed);
 
         let result = self
-            .raise_all(edu, request)
-            .and_then(|()| Task::with(|task| station.synchronize(task))?);
+            .raise_all(task, edu, request)
+            .and_then(|()| station.synchronize(task));
 
         // Whatever went wrong, nobody waits for the hard handler any more.
         self.awaited.store(0, Relaxed);
@@ -145,7 +144,7 @@ impl Trigger {
         result
     }
 
-    fn raise_all(&self, edu: &Edu, request: Request) -> Result {
+    fn raise_all(&self, task: Task<'_>, edu: &Edu, request: Request) -> Result {
         for done in 1..=request.count {
             let pace = if done == request.count {
                 // Whatever the pace, all is over when this returns.
@@ -163,11 +162,11 @@ impl Trigger {
 
             match pace {
                 Pace::Burst => self.look(edu)?,
-                Pace::Acked => self.wait(edu, || self.is_served())?,
-                Pace::Paced => self.wait(edu, || self.is_served() && edu.is_idle())?,
+                Pace::Acked => self.wait(task, edu, || self.is_served())?,
+                Pace::Paced => self.wait(task, edu, || self.is_served() && edu.is_idle())?,
             }
             if done % BREATH == 0 {
-                fsleep(NAP);
+                task.sleep(NAP);
             }
         }
         Ok(())
@@ -192,7 +191,7 @@ impl Trigger {
     ///
     /// An interrupt takes microseconds, so this spins first, and nobody is woken up from the hard
     /// handler: a wake-up there would be part of what the suite measures.
-    fn wait(&self, edu: &Edu, is_done: impl Fn() -> bool) -> Result {
+    fn wait(&self, task: Task<'_>, edu: &Edu, is_done: impl Fn() -> bool) -> Result {
         let start = Instant::<Monotonic>::now();
         loop {
             for _ in 0..32 {
@@ -208,7 +207,7 @@ impl Trigger {
                 return Err(ETIMEDOUT);
             }
             if waited > SPIN {
-                fsleep(NAP);
+                task.sleep(NAP);
             }
         }
     }

@@ -11,6 +11,7 @@ use kernel::{
 };
 
 use irqkit::{
+    context::Task,
     path::{
         Access,
         Control, //
@@ -32,7 +33,7 @@ impl<K: Kind> Control for NicFile<K> {
     const NAME: &'static CStr = c"nic";
     const ACCESS: Access = Access::ReadOnly;
 
-    fn show(session: &Session<K>, out: &SeqFile) -> Result {
+    fn show(session: &Session<K>, _task: Task<'_>, out: &SeqFile) -> Result {
         let nic = &*session.nic;
         let plan = &nic.desk.plan;
 

@@ -13,6 +13,7 @@ use kernel::{
 };
 
 use irqkit::{
+    context::Task,
     path::{
         Access,
         Control,

@@ -142,18 +142,18 @@ impl Control for RateHz {
     const NAME: &'static CStr = c"rate_hz";
     const ACCESS: Access = Access::ReadWrite;
 
-    fn show(clock: &Clock, out: &SeqFile) -> Result {
+    fn show(clock: &Clock, _task: Task<'_>, out: &SeqFile) -> Result {
         seq_print!(out, "{}\n", clock.rate_hz.load(Relaxed));
         Ok(())
     }
 
-    fn store(clock: &Clock, text: &str) -> Result<(), Refusal> {
+    fn store(clock: &Clock, task: Task<'_>, text: &str) -> Result<(), Refusal> {
         let hz = limited(
             text,
             0,
             MAX_RATE_HZ,
             "expected ticks a second, 1 to 20000, or 0 for none",
         )?;
-        Ok(Task::with(|task| clock.set_rate(task, hz))??)
+        Ok(clock.set_rate(task, hz)?)
     }
 }

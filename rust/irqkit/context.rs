@@ -2,10 +2,10 @@
 
 //! Execution context as a type.
 //!
-//! A callback that this crate makes for an interrupt or for work receives a token of the context in
-//! which it runs: [`HardIrq`], [`SoftIrq`] or [`Task`]. The actions of a control file are called in
-//! a task, and ask for its token with [`Task::with`] where they need it. A call of this crate that
-//! may only be made in one of them asks for its token, so that making it elsewhere doesn't compile:
+//! A callback that this crate makes, for an interrupt, for work, for a user of a file, receives a
+//! token of the context in which it runs: [`HardIrq`], [`SoftIrq`] or [`Task`]. A call of this crate
+//! that may only be made in one of them asks for its token, so that making it elsewhere doesn't
+//! compile:
 //!
 //! | | [`HardIrq`] | [`SoftIrq`] | [`Task`] |
 //! | --- | --- | --- | --- |
@@ -162,7 +162,7 @@ impl<'a> Task<'a> {
     }
 
     /// Calls `f` with the token of the current context, for code that others call, such as a
-    /// debugfs file.
+    /// module's init function.
     ///
     /// It looks: the caller must be a task with preemption, interrupts and softirqs on, outside of
     /// RCU readers. Without `CONFIG_PREEMPT_COUNT` the kernel does not keep track of preemption,

@@ -17,7 +17,7 @@ impl Control for Factorial {
     const NAME: &'static CStr = c"factorial";
     const ACCESS: Access = Access::ReadWrite;
 
-    fn show(edu: &Edu, out: &SeqFile) -> Result {
+    fn show(edu: &Edu, _task: Task<'_>, out: &SeqFile) -> Result {
         if let Some(last) = edu.factorial.last() {
             seq_print!(out, "n {}\n", last.n);
             match last.result {
@@ -31,7 +31,7 @@ impl Control for Factorial {
         Ok(())
     }
 
-    fn store(edu: &Edu, text: &str) -> Result<(), Refusal> {
+    fn store(edu: &Edu, task: Task<'_>, text: &str) -> Result<(), Refusal> {
         let n = number(text).ok_or(Refusal::new(EINVAL, "expected a number from 0 to 12"))?;
         let n = u32::try_from(n)
             .ok()
@@ -40,7 +40,7 @@ impl Control for Factorial {
                 ERANGE,
                 "12! is the largest that fits in 32 bits",
             ))?;
-        edu.factorial.run(edu, n).map(|_| ()).map_err(explain)
+        edu.factorial.run(task, edu, n).map(|_| ()).map_err(explain)
     }
 }
 
@@ -79,7 +79,7 @@ impl Control for Dma {
     const NAME: &'static CStr = c"dma";
     const ACCESS: Access = Access::ReadWrite;
 
-    fn show(edu: &Edu, out: &SeqFile) -> Result {
+    fn show(edu: &Edu, _task: Task<'_>, out: &SeqFile) -> Result {
         if let Some(last) = edu.dma.last() {
             seq_print!(out, "op {}\n", last.kind.word());
             seq_print!(out, "offset {}\n", last.offset);
@@ -95,7 +95,7 @@ impl Control for Dma {
         Ok(())
     }
 
-    fn store(edu: &Edu, text: &str) -> Result<(), Refusal> {
+    fn store(edu: &Edu, _task: Task<'_>, text: &str) -> Result<(), Refusal> {
         let (kind, range) = parse_dma(text)?;
         edu.dma.run(edu, kind, range).map_err(explain)
     }
@@ -109,7 +109,7 @@ impl Control for Journal {
     const NAME: &'static CStr = c"journal";
     const ACCESS: Access = Access::ReadOnly;
 
-    fn show(edu: &Edu, out: &SeqFile) -> Result {
+    fn show(edu: &Edu, _task: Task<'_>, out: &SeqFile) -> Result {
         let (recorded, lost) = edu.journal.totals();
         seq_print!(out, "recorded {recorded}\n");
         seq_print!(out, "lost {lost}\n");

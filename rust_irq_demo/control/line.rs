@@ -4,8 +4,6 @@
 
 use super::*;
 
-use irqkit::context::Task;
-
 use crate::{
     defer,
     storm::{
@@ -24,11 +22,9 @@ impl Control for Irq {
     const NAME: &'static CStr = c"irq";
     const ACCESS: Access = Access::ReadOnly;
 
-    fn show(station: &Station, out: &SeqFile) -> Result {
+    fn show(station: &Station, task: Task<'_>, out: &SeqFile) -> Result {
         let line = &station.line;
-        let (affinity, effective) = Task::with(|task| {
-            Ok::<_, Error>((line.affinity(task)?, line.effective_affinity(task)?))
-        })??;
+        let (affinity, effective) = (line.affinity(task)?, line.effective_affinity(task)?);
 
         seq_print!(out, "irq {}\n", line.irq());
         seq_print!(
@@ -50,12 +46,12 @@ impl Control for Defer {
     const NAME: &'static CStr = c"defer";
     const ACCESS: Access = Access::ReadWrite;
 
-    fn show(edu: &Edu, out: &SeqFile) -> Result {
+    fn show(edu: &Edu, _task: Task<'_>, out: &SeqFile) -> Result {
         seq_print!(out, "{}\n", edu.defer.get().word());
         Ok(())
     }
 
-    fn store(edu: &Edu, text: &str) -> Result<(), Refusal> {
+    fn store(edu: &Edu, _task: Task<'_>, text: &str) -> Result<(), Refusal> {
         let defer = defer::Defer::from_word(text).ok_or(Refusal::new(
             EINVAL,
             "expected one of: thread, tasklet, tasklet_hi, all, none",
@@ -99,7 +95,7 @@ impl Control for Storm {
     const NAME: &'static CStr = c"storm";
     const ACCESS: Access = Access::ReadWrite;
 
-    fn show(edu: &Edu, out: &SeqFile) -> Result {
+    fn show(edu: &Edu, _task: Task<'_>, out: &SeqFile) -> Result {
         let storm = &edu.storm;
         let state = if storm.is_masked() { "masked" } else { "calm" };
         seq_print!(out, "state {state}\n");
@@ -117,7 +113,7 @@ impl Control for Storm {
         Ok(())
     }
 
-    fn store(edu: &Edu, text: &str) -> Result<(), Refusal> {
+    fn store(edu: &Edu, _task: Task<'_>, text: &str) -> Result<(), Refusal> {
         match parse_storm(text)? {
             (Source::None, _) => {
                 edu.storm.call_off();
@@ -144,12 +140,12 @@ impl Control for StormLimit {
     const NAME: &'static CStr = c"storm_limit";
     const ACCESS: Access = Access::ReadWrite;
 
-    fn show(edu: &Edu, out: &SeqFile) -> Result {
+    fn show(edu: &Edu, _task: Task<'_>, out: &SeqFile) -> Result {
         seq_print!(out, "{}\n", edu.storm.limit());
         Ok(())
     }
 
-    fn store(edu: &Edu, text: &str) -> Result<(), Refusal> {
+    fn store(edu: &Edu, _task: Task<'_>, text: &str) -> Result<(), Refusal> {
         const USAGE: &str = "expected interrupts per second, 1 to 100000000, or 0 for no limit";
 
         let limit = number(text).ok_or(Refusal::new(EINVAL, USAGE))?;

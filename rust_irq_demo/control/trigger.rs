@@ -59,7 +59,7 @@ impl Control for Trigger {
     const NAME: &'static CStr = c"trigger";
     const ACCESS: Access = Access::ReadWrite;
 
-    fn show(station: &Station, out: &SeqFile) -> Result {
+    fn show(station: &Station, _task: Task<'_>, out: &SeqFile) -> Result {
         let progress = station.edu.trigger.progress();
         seq_print!(out, "requested {}\n", progress.requested);
         seq_print!(out, "raised {}\n", progress.raised);
@@ -71,8 +71,12 @@ impl Control for Trigger {
         Ok(())
     }
 
-    fn store(station: &Station, text: &str) -> Result<(), Refusal> {
+    fn store(station: &Station, task: Task<'_>, text: &str) -> Result<(), Refusal> {
         let request = parse(text)?;
-        station.edu.trigger.run(station, request).map_err(explain)
+        station
+            .edu
+            .trigger
+            .run(task, station, request)
+            .map_err(explain)
     }
 }

@@ -4,10 +4,7 @@
 
 use super::*;
 
-use irqkit::{
-    context::Task,
-    text::words, //
-};
+use irqkit::text::words;
 
 use crate::batch::MAX_ITEMS;
 
@@ -19,7 +16,7 @@ impl Control for Burst {
     const NAME: &'static CStr = c"burst";
     const ACCESS: Access = Access::ReadWrite;
 
-    fn show(bench: &Bench, out: &SeqFile) -> Result {
+    fn show(bench: &Bench, _task: Task<'_>, out: &SeqFile) -> Result {
         let Some(batch) = bench.batch() else {
             seq_print!(out, "queue none\n");
             return Ok(());
@@ -43,7 +40,7 @@ impl Control for Burst {
         Ok(())
     }
 
-    fn store(bench: &Bench, text: &str) -> Result<(), Refusal> {
+    fn store(bench: &Bench, _task: Task<'_>, text: &str) -> Result<(), Refusal> {
         let items = limited(text, 1, MAX_ITEMS, "expected a number of items, 1 to 4096")?;
         bench.burst(items).map_err(explain)
     }
@@ -57,10 +54,10 @@ impl Control for Cancel {
     const NAME: &'static CStr = c"cancel";
     const ACCESS: Access = Access::WriteOnly;
 
-    fn store(bench: &Bench, text: &str) -> Result<(), Refusal> {
+    fn store(bench: &Bench, task: Task<'_>, text: &str) -> Result<(), Refusal> {
         match words(text) {
             Some(["1"]) => bench.cancel(),
-            Some(["sync"]) => Task::with(|task| bench.cancel_sync(task))?,
+            Some(["sync"]) => bench.cancel_sync(task),
             _ => return Err(Refusal::new(EINVAL, "expected 1 or 'sync'")),
         }
         Ok(())
@@ -75,9 +72,9 @@ impl Control for Flush {
     const NAME: &'static CStr = c"flush";
     const ACCESS: Access = Access::WriteOnly;
 
-    fn store(bench: &Bench, text: &str) -> Result<(), Refusal> {
+    fn store(bench: &Bench, task: Task<'_>, text: &str) -> Result<(), Refusal> {
         match words(text) {
-            Some(["1"]) => Task::with(|task| bench.flush(task))?.map_err(explain),
+            Some(["1"]) => bench.flush(task).map_err(explain),
             _ => Err(Refusal::new(EINVAL, "expected 1")),
         }
     }
@@ -91,9 +88,9 @@ impl Control for Drain {
     const NAME: &'static CStr = c"drain";
     const ACCESS: Access = Access::WriteOnly;
 
-    fn store(bench: &Bench, text: &str) -> Result<(), Refusal> {
+    fn store(bench: &Bench, task: Task<'_>, text: &str) -> Result<(), Refusal> {
         match words(text) {
-            Some(["1"]) => Task::with(|task| bench.drain(task))?.map_err(explain),
+            Some(["1"]) => bench.drain(task).map_err(explain),
             _ => Err(Refusal::new(EINVAL, "expected 1")),
         }
     }

@@ -4,8 +4,6 @@
 
 use super::*;
 
-use irqkit::context::Task;
-
 use crate::matrix::MAX_ITEMS;
 
 /// `N`: N items through each kind; reading shows what came of it last.
@@ -16,7 +14,7 @@ impl Control for Matrix {
     const NAME: &'static CStr = c"matrix";
     const ACCESS: Access = Access::ReadWrite;
 
-    fn show(bench: &Bench, out: &SeqFile) -> Result {
+    fn show(bench: &Bench, _task: Task<'_>, out: &SeqFile) -> Result {
         seq_print!(
             out,
             "# queue                         items  wait_p50_ns  wait_p99_ns  wait_max_ns  \
@@ -41,8 +39,8 @@ impl Control for Matrix {
         Ok(())
     }
 
-    fn store(bench: &Bench, text: &str) -> Result<(), Refusal> {
+    fn store(bench: &Bench, task: Task<'_>, text: &str) -> Result<(), Refusal> {
         let items = limited(text, 1, MAX_ITEMS, "expected a number of items, 1 to 1024")?;
-        Task::with(|task| bench.matrix.run(bench, task, items))?.map_err(explain)
+        bench.matrix.run(bench, task, items).map_err(explain)
     }
 }

@@ -26,7 +26,7 @@ impl Control for Queue {
     const NAME: &'static CStr = c"queue";
     const ACCESS: Access = Access::ReadWrite;
 
-    fn show(bench: &Bench, out: &SeqFile) -> Result {
+    fn show(bench: &Bench, _task: Task<'_>, out: &SeqFile) -> Result {
         // As sysfs shows a choice: all words, the one that holds in brackets.
         let chosen = bench.settings.queue.get();
         for (i, (kind, word)) in Kind::ALL.into_iter().enumerate() {
@@ -41,7 +41,7 @@ impl Control for Queue {
         Ok(())
     }
 
-    fn store(bench: &Bench, text: &str) -> Result<(), Refusal> {
+    fn store(bench: &Bench, _task: Task<'_>, text: &str) -> Result<(), Refusal> {
         let kind = Kind::from_word(text).ok_or(Refusal::new(
             EINVAL,
             "no such queue; reading tells which there are",
@@ -58,12 +58,12 @@ impl Control for CostUs {
     const NAME: &'static CStr = c"cost_us";
     const ACCESS: Access = Access::ReadWrite;
 
-    fn show(bench: &Bench, out: &SeqFile) -> Result {
+    fn show(bench: &Bench, _task: Task<'_>, out: &SeqFile) -> Result {
         seq_print!(out, "{}\n", bench.settings.payload().cost_us);
         Ok(())
     }
 
-    fn store(bench: &Bench, text: &str) -> Result<(), Refusal> {
+    fn store(bench: &Bench, _task: Task<'_>, text: &str) -> Result<(), Refusal> {
         let us = limited(text, 0, MAX_COST_US, "expected microseconds, 0 to 1000000")?;
         bench.settings.set_cost_us(us);
         Ok(())
@@ -78,12 +78,12 @@ impl Control for SleepUs {
     const NAME: &'static CStr = c"sleep_us";
     const ACCESS: Access = Access::ReadWrite;
 
-    fn show(bench: &Bench, out: &SeqFile) -> Result {
+    fn show(bench: &Bench, _task: Task<'_>, out: &SeqFile) -> Result {
         seq_print!(out, "{}\n", bench.settings.payload().sleep_us);
         Ok(())
     }
 
-    fn store(bench: &Bench, text: &str) -> Result<(), Refusal> {
+    fn store(bench: &Bench, _task: Task<'_>, text: &str) -> Result<(), Refusal> {
         let us = limited(
             text,
             0,
@@ -103,12 +103,12 @@ impl Control for DelayMs {
     const NAME: &'static CStr = c"delay_ms";
     const ACCESS: Access = Access::ReadWrite;
 
-    fn show(bench: &Bench, out: &SeqFile) -> Result {
+    fn show(bench: &Bench, _task: Task<'_>, out: &SeqFile) -> Result {
         seq_print!(out, "{}\n", bench.settings.delay_ms());
         Ok(())
     }
 
-    fn store(bench: &Bench, text: &str) -> Result<(), Refusal> {
+    fn store(bench: &Bench, _task: Task<'_>, text: &str) -> Result<(), Refusal> {
         let ms = limited(text, 0, MAX_DELAY_MS, "expected milliseconds, 0 to 60000")?;
         bench.settings.set_delay_ms(ms);
         Ok(())
@@ -123,7 +123,7 @@ impl Control for Cpu {
     const NAME: &'static CStr = c"cpu";
     const ACCESS: Access = Access::ReadWrite;
 
-    fn show(bench: &Bench, out: &SeqFile) -> Result {
+    fn show(bench: &Bench, _task: Task<'_>, out: &SeqFile) -> Result {
         match bench.settings.cpu() {
             Some(cpu) => seq_print!(out, "{}\n", cpu.as_u32()),
             None => seq_print!(out, "any\n"),
@@ -131,7 +131,7 @@ impl Control for Cpu {
         Ok(())
     }
 
-    fn store(bench: &Bench, text: &str) -> Result<(), Refusal> {
+    fn store(bench: &Bench, _task: Task<'_>, text: &str) -> Result<(), Refusal> {
         const USAGE: &str = "expected the number of a CPU that is there, or 'any'";
 
         if text == "any" {

@@ -8,9 +8,12 @@ use kernel::{
     seq_print, //
 };
 
-use irqkit::path::{
-    Access,
-    Control, //
+use irqkit::{
+    context::Task,
+    path::{
+        Access,
+        Control, //
+    }, //
 };
 
 use super::{
@@ -26,7 +29,7 @@ impl Control for RngFile {
     const NAME: &'static CStr = c"rng";
     const ACCESS: Access = Access::ReadOnly;
 
-    fn show(session: &Session, out: &SeqFile) -> Result {
+    fn show(session: &Session, _task: Task<'_>, out: &SeqFile) -> Result {
         let Session { live, rng } = session;
         let (posted, ready, poison, totals) = {
             let state = rng.core.state.lock();

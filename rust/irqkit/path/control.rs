@@ -13,12 +13,12 @@
 //!     const NAME: &'static CStr = c"limit";
 //!     const ACCESS: Access = Access::ReadWrite;
 //!
-//!     fn show(device: &Device, out: &SeqFile) -> Result {
+//!     fn show(device: &Device, _task: Task<'_>, out: &SeqFile) -> Result {
 //!         seq_print!(out, "{}\n", device.limit());
 //!         Ok(())
 //!     }
 //!
-//!     fn store(device: &Device, text: &str) -> Result<(), Refusal> {
+//!     fn store(device: &Device, _task: Task<'_>, text: &str) -> Result<(), Refusal> {
 //!         let limit = text
 //!             .parse()
 //!             .map_err(|_| Refusal::new(EINVAL, "expected a number from 0 to 4294967295"))?;
@@ -40,6 +40,7 @@ use kernel::{
 };
 
 use super::tree::Node;
+use crate::context::Task;
 
 /// How a control file may be used. In any case by root alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,9 +86,8 @@ impl From<Error> for Refusal {
 /// A control file of a driver: a type without values for each, with the file's name and its
 /// actions.
 ///
-/// Both actions run in the context of the task that reads or writes; they may sleep, and have their
-/// token from [`Task::with`](crate::context::Task::with). They run
-/// beside each other, and beside themselves. Removing the [`super::PathSet`] waits for those in
+/// Both actions run in the task that reads or writes, and may sleep. They run beside each other, and
+/// beside themselves. Removing the [`super::PathSet`] waits for those in
 /// progress: a driver that has slow ones must make them give up first, and none of them may create
 /// or drop a set.
 pub trait Control: 'static {
@@ -104,8 +104,8 @@ pub trait Control: 'static {
     /// times for one read of the file, with ever more room.
     ///
     /// The reader gets the error if there is one.
-    fn show(data: &Self::Data, out: &SeqFile) -> Result {
-        let _ = (data, out);
+    fn show(data: &Self::Data, task: Task<'_>, out: &SeqFile) -> Result {
+        let _ = (data, task, out);
         Err(EINVAL)
     }
 
@@ -114,8 +114,8 @@ pub trait Control: 'static {
     ///
     /// If it is refused, irqkit logs one line that names the file, quotes the text and says why,
     /// unless a signal was the reason (`EINTR`, `ERESTARTSYS`).
-    fn store(data: &Self::Data, text: &str) -> Result<(), Refusal> {
-        let _ = (data, text);
+    fn store(data: &Self::Data, task: Task<'_>, text: &str) -> Result<(), Refusal> {
+        let _ = (data, task, text);
         Err(EINVAL.into())
     }
 }
@@ -141,11 +141,11 @@ impl<C: Control> Node for Bound<C> {
         C::ACCESS
     }
 
-    fn show(&self, out: &SeqFile) -> Result {
-        C::show(&self.data, out)
+    fn show(&self, task: Task<'_>, out: &SeqFile) -> Result {
+        C::show(&self.data, task, out)
     }
 
-    fn store(&self, text: &str) -> Result<(), Refusal> {
-        C::store(&self.data, text)
+    fn store(&self, task: Task<'_>, text: &str) -> Result<(), Refusal> {
+        C::store(&self.data, task, text)
     }
 }

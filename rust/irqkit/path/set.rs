@@ -43,6 +43,7 @@ use super::{
     Switch, //
 };
 use crate::{
+    context::Task,
     percpu,
     trace, //
 };
@@ -404,7 +405,7 @@ impl Node for OwnFile {
         }
     }
 
-    fn show(&self, out: &SeqFile) -> Result {
+    fn show(&self, _task: Task<'_>, out: &SeqFile) -> Result {
         match self.file {
             Own::Version => seq_print!(out, "{VERSION}\n"),
             Own::Stats => {
@@ -450,7 +451,7 @@ impl Node for OwnFile {
         Ok(())
     }
 
-    fn store(&self, text: &str) -> Result<(), Refusal> {
+    fn store(&self, _task: Task<'_>, text: &str) -> Result<(), Refusal> {
         match (self.file, text) {
             (Own::Timing, "0" | "n" | "off") => self.shared.set_timing(false),
             (Own::Timing, "1" | "y" | "on") => self.shared.set_timing(true),

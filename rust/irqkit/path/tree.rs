@@ -41,6 +41,7 @@ use super::{
     },
     stamp::Stamp, //
 };
+use crate::context::Task;
 
 #[cfg(not(CONFIG_DEBUG_FS))]
 compile_error!("irqkit needs a kernel with CONFIG_DEBUG_FS: that is where its paths are shown");
@@ -57,10 +58,10 @@ pub(super) trait Node: Send + Sync {
     fn access(&self) -> Access;
 
     /// Writes its content.
-    fn show(&self, out: &SeqFile) -> Result;
+    fn show(&self, task: Task<'_>, out: &SeqFile) -> Result;
 
     /// Acts on what was written, without white space at its ends.
-    fn store(&self, text: &str) -> Result<(), Refusal>;
+    fn store(&self, task: Task<'_>, text: &str) -> Result<(), Refusal>;
 }
 
 /// A file, as debugfs points to it.
@@ -270,7 +271,11 @@ unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int
     // SAFETY: It is valid, and locked by the one who reads.
     let out = unsafe { SeqFile::from_raw(seq) };
 
-    match file.node.show(out) {
+    // SAFETY: A file is read by a task, with nothing locked but what may be slept with, until this
+    // function returns.
+    let task = unsafe { Task::new() };
+
+    match file.node.show(task, out) {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }
@@ -294,7 +299,10 @@ unsafe extern "C" fn write(
     // `private` does not change while the file is open.
     let file = unsafe { &*(*seq).private.cast::<File>() };
 
-    match file.write(UserPtr::from_ptr(buffer.cast_mut().cast()), count) {
+    // SAFETY: A file is written by a task, with nothing locked, until this function returns.
+    let task = unsafe { Task::new() };
+
+    match file.write(task, UserPtr::from_ptr(buffer.cast_mut().cast()), count) {
         // CAST: It is not larger than `WRITE_MAX`.
         Ok(()) => count as isize,
         Err(error) => error.to_errno() as isize,
@@ -308,8 +316,8 @@ impl kernel::fmt::Display for names::Quoted<'_> {
 }
 
 impl File {
-    /// Acts on what a task writes. It may sleep.
-    fn write(&self, buffer: UserPtr, count: usize) -> Result {
+    /// Acts on what a task writes.
+    fn write(&self, task: Task<'_>, buffer: UserPtr, count: usize) -> Result {
         if count > WRITE_MAX {
             return self.refuse("", &Refusal::new(EINVAL, "more than 4095 bytes"));
         }
@@ -323,7 +331,7 @@ impl File {
         let text = text.trim();
 
         self.node
-            .store(text)
+            .store(task, text)
             .or_else(|refusal| self.refuse(text, &refusal))
     }
 

@@ -30,6 +30,7 @@ use super::{
     },
     Shared, //
 };
+use crate::context::Task;
 
 /// One of a path's histograms.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,7 +82,7 @@ impl Node for Histogram {
         Access::ReadOnly
     }
 
-    fn show(&self, out: &SeqFile) -> Result {
+    fn show(&self, _task: Task<'_>, out: &SeqFile) -> Result {
         // Under the lock the epoch does not change.
         let _books = self.shared.books.lock();
 
@@ -103,7 +104,7 @@ impl Node for Histogram {
         Ok(())
     }
 
-    fn store(&self, _text: &str) -> Result<(), Refusal> {
+    fn store(&self, _task: Task<'_>, _text: &str) -> Result<(), Refusal> {
         Err(EINVAL.into())
     }
 }
