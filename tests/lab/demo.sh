@@ -10,7 +10,7 @@
 cd "$(dirname "$0")/../.." || exit
 . scripts/guest/ktap.sh
 
-plan 11
+plan 12
 out=$(mktemp -d)
 on_exit rm -rf "$out"
 # It makes what it needs, as for its user.
@@ -43,4 +43,6 @@ assert_eq "its devices" "0000:00:04.0 intx 0000:00:05.0 msi 0000:00:08.0 intx" \
 assert_eq "its kernel" "$(cat "$(scripts/setup/kernel "$kernel")/release")" "$(of "${reports[0]}" 'd["kernel"]["release"]')"
 assert_eq "the workqueues" True "$(of "${reports[1]}" 'd["ok"]')"
 assert_eq "the network card" True "$(of "${reports[2]}" 'd["ok"]')"
+assert_eq "which was looked at while it was at it" True \
+	"$(of "${reports[2]}" 'all(sum(s["frames"] for s in row["samples"]) > row["frames"] / 2 and len(row["samples"]) > 1 for row in d["curve"])')"
 check_fails "a number of interrupts that is none" env DEMO_INTERRUPTS=many scripts/demo
