@@ -32,7 +32,7 @@ serve || bail "no iperf3"
 on_exit unserve
 for way in "" -R --bidir; do
 	# shellcheck disable=SC2086 # an option, or none
-	stream -t 6 -P 4 -l 4K $way >/run/rate 2>&1 &
+	stream -t 6 -P 4 $small_blocks $way >/run/rate 2>&1 &
 	load_pid=$!
 	sleep 1
 	sleep_on

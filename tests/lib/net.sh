@@ -69,6 +69,8 @@ quiet() { [ -z "$(driver_log)" ]; }
 traffic() {
 	local name=$1 rate
 	shift
+	# shellcheck disable=SC2086,SC2154 # words, and net.sh's
+	[[ " $* " = *" -u "* ]] || set -- $small_blocks "$@"
 	if rate=$(stream "$@" 2>&1); then
 		ok "$name"
 		diag "$name: $rate Mbit/s"
