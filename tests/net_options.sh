@@ -38,12 +38,7 @@ if [ -z "${LAB_LONG:-}" ]; then
 fi
 plan $((${#rows[@]} + 19))
 on_exit give "$net0"
-gone() { [ ! -e "$pci/$net0" ]; }
-as_it_was() {
-	qmp device_del id=net0 >/dev/null 2>&1
-	wait_for 30 gone && plug
-}
-on_exit as_it_was
+on_exit replug
 modprobe $driver || bail "the driver does not load"
 
 while read -r word name rest; do
@@ -57,8 +52,7 @@ done < <(bash /lab/scripts/guest/bin/net-options -t 1 -m 8 "${rows[@]}")
 # plug_as OPTION...: another device in its place.
 plug_as() {
 	mark_log
-	qmp device_del id=net0 >/dev/null
-	wait_for 30 gone || return
+	unplug || return
 	qmp device_add driver=virtio-net-pci id=net0 netdev=n0 bus=pci.0 addr=7 romfile= "$@" >/dev/null || return
 	back() { [ -e "$pci/$net0/config" ]; }
 	wait_for 30 back

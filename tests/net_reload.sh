@@ -123,18 +123,9 @@ check "loaded again" modprobe $driver
 
 # --- A card of the platform's DMA ---
 
-as_it_was() {
-	qmp device_del id=net0 >/dev/null 2>&1
-	wait_for 30 gone && plug
-}
-gone() { [ ! -e "$pci/$net0" ]; }
-back() { [ -e "$pci/$net0/driver" ]; }
-on_exit as_it_was
-qmp device_del id=net0 >/dev/null
-wait_for 30 gone || bail "net0 does not go"
-qmp device_add driver=virtio-net-pci id=net0 netdev=n0 bus=pci.0 addr=7 romfile= mq=true vectors=10 \
-	disable-legacy=on iommu_platform=true >/dev/null || bail "net0 does not come"
-wait_for 30 back || bail "net0 does not come"
+on_exit replug
+unplug || bail "net0 does not go"
+plug mq=true vectors=10 disable-legacy=on iommu_platform=true || bail "net0 does not come"
 take $net0 || bail "net0 is not taken"
 
 # VIRTIO_F_ACCESS_PLATFORM

@@ -13,46 +13,16 @@
 
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/lib/net.sh"
+# shellcheck source=tests/lib/starve.sh
+. "$(dirname "$0")/lib/starve.sh"
 plan 8
 
 on_exit give "$net0"
 
-# One that wants addresses instead of the machine's memory.
-qmp device_del id=net0 >/dev/null
-net0_gone() { [ ! -e $pci/$net0 ]; }
-net0_back() { [ -e $pci/$net0/driver ]; }
-wait_for 30 net0_gone || bail "net0 does not go"
-qmp device_add driver=virtio-net-pci id=net0 netdev=n0 bus=pci.0 addr=7 mac=52:54:00:12:34:07 romfile= \
-	disable-legacy=on iommu_platform=true >/dev/null
-wait_for 30 net0_back || bail "net0 does not come"
-set_up queue_pairs=1 ring_size=64
+starving_card
 check "the peer answers" reachable
 
-runs() { counter $net0 work/refill.runs; }
-# Frames that are long enough for the stack to keep the buffer, to a socket that takes all and is not read.
-python3 -c '
-import socket, time
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-    s.setsockopt(socket.SOL_SOCKET, 33, 1 << 28)
-    s.bind(("", 7009))
-    time.sleep(1000)' &
-keeper=$!
-on_exit sh -c "kill $keeper 2>/dev/null || :"
-listens() { ss -Hlun "sport = :7009" | grep -q .; }
-wait_for 20 listens || bail "nobody listens"
-flood() {
-	in_peer timeout 20 python3 -c '
-import socket, sys
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-    for _ in range(500):
-        s.sendto(bytes(1400), (sys.argv[1], 7009))' $our_ip4
-}
-silent() {
-	local before
-	flood
-	before=$(packets rx_packets)
-	! in_peer ping -q -c 2 -W 1 $our_ip4 >/dev/null && [ "$(packets rx_packets)" -eq "$before" ]
-}
+keep
 check "the device has no buffer left" wait_for 60 silent
 
 # Each writes what it has done, so that one that hangs in the kernel, which nothing kills, is seen.
@@ -67,7 +37,7 @@ toggle() {
 rounds=$(fewer 1000 100)
 toggled() { [ "$(cat /run/toggled.1 /run/toggled.2 | xargs)" = "$rounds $rounds" ]; }
 echo 0 | tee /run/toggled.1 >/run/toggled.2
-before=$(runs)
+before=$(refills)
 toggle 1 &
 toggle 2 &
 if ! wait_for 120 toggled; then
@@ -77,10 +47,10 @@ if ! wait_for 120 toggled; then
 fi
 ok "threads come and go, $rounds times by each of two"
 wait %2 %3 2>/dev/null
-assert_ge "while the work item tried" $((before + 3)) "$(runs)"
-diag "$(($(runs) - before)) tries"
-tries() { [ "$(runs)" -ge $((before + 3)) ]; }
-before=$(runs)
+assert_ge "while the work item tried" $((before + 3)) "$(refills)"
+diag "$(($(refills) - before)) tries"
+tries() { [ "$(refills)" -ge $((before + 3)) ]; }
+before=$(refills)
 check "it goes on trying" wait_for 20 tries
 kill $keeper
 check "with memory again it works again, by itself" wait_for 60 reachable

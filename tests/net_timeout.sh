@@ -50,12 +50,8 @@ reachable || bail "the peer does not answer"
 stuck "one queue" "tx0: nothing came back: reset"
 
 # Without RING_RESET the whole device is.
-qmp device_del id=net0 >/dev/null
-net0_gone() { [ ! -e $pci/$net0 ]; }
-net0_back() { [ -e $pci/$net0/driver ]; }
-wait_for 30 net0_gone || bail "net0 does not go"
-qmp device_add driver=virtio-net-pci id=net0 netdev=n0 bus=pci.0 addr=7 mac=52:54:00:12:34:07 romfile= queue_reset=false >/dev/null
-wait_for 30 net0_back || bail "net0 does not come"
+unplug || bail "net0 does not go"
+plug queue_reset=false || bail "net0 does not come"
 take $net0 || bail "net0 is not taken"
 link $net0 || bail "no link"
 reachable || bail "the peer does not answer"

@@ -9,7 +9,9 @@
 #   take DEVICE...       has the driver take cards from the kernel's own; fails if it can't
 #   give DEVICE...       gives them back
 #   set_up [PARAM...]    loads the driver, takes net0, makes its peer and takes the link up
-#   plug                  plugs net0 in as it was at first, and waits until it is there
+#   unplug               takes net0 out, and waits until it is gone
+#   plug [OPTION]...     plugs net0 in, with these options or as it was at first, and waits until it is there
+#   replug               takes net0 out, whatever it is, and plugs it in as it was at first
 #   packets WHICH        a statistic of net0, such as rx_packets
 #   traffic NAME ARG...  checks that an iperf3 with these arguments gets through, and says at what rate
 #   errors               statistics of errors that are not 0, of net0
@@ -79,8 +81,17 @@ traffic() {
 	fi
 }
 
+unplug() {
+	gone() { [ ! -e "/sys/bus/pci/devices/$net0" ]; }
+	qmp device_del id=net0 >/dev/null 2>&1
+	wait_for 30 gone
+}
+
 plug() {
 	there() { [ -e "/sys/bus/pci/devices/$net0/driver" ]; }
-	qmp device_add driver=virtio-net-pci id=net0 netdev=n0 bus=pci.0 addr=7 mac=52:54:00:12:34:07 romfile= \
-		mq=true vectors=10 >/dev/null && wait_for 30 there
+	[ $# -ne 0 ] || set -- mq=true vectors=10
+	qmp device_add driver=virtio-net-pci id=net0 netdev=n0 bus=pci.0 addr=7 mac=52:54:00:12:34:07 romfile= "$@" >/dev/null &&
+		wait_for 30 there
 }
+
+replug() { unplug && plug; }
