@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # lab-devices: edu2-intx+edu-msi
+# lab-long: a boot of its own
 # lab-append: threadirqs
 #
 # Hard handlers that the kernel forces into threads, as it does on PREEMPT_RT: the driver's own thread is a second one
