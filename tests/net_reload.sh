@@ -155,7 +155,7 @@ cycle() {
 failed=
 cycles=20
 if [ -e $dma ]; then
-	cycles=$(fewer 200 20)
+	cycles=$(fewer 200 5)
 	assert_eq "maps are looked at" N "$(cat $dma/disabled)"
 	link $net0 && reachable $peer_ip4
 	# A ring full of buffers has one of each page at least, and there is more than one of them.
