@@ -287,7 +287,8 @@ mod tests {
         Ok(())
     }
 
-    /// Not what has no thread, nor a thread whose requests the kernel alone makes.
+    /// Not what has no thread, nor a thread whose requests the kernel alone makes, nor one on a shared
+    /// line that stays masked until it has run.
     #[test]
     fn waking_needs_a_thread() -> Result {
         let bench = Bench::new(c"nothread", IrqType::Msi)?;
@@ -299,9 +300,16 @@ mod tests {
             .request()?
             .thread_only(bench.thread.clone(), Hand(scene.clone()))?;
         let of_alone = alone.wake_thread(Stamp::now());
-        drop((alone, bench));
+        drop(alone);
+        let masked = bench.request()?.shared(true).oneshot().threaded(
+            bench.hard.clone(),
+            bench.thread.clone(),
+            Hand(scene.clone()),
+        )?;
+        let of_masked = masked.wake_thread(Stamp::now());
+        drop((masked, bench));
 
-        assert_eq!((of_plain, of_alone), (Err(EOPNOTSUPP), Err(EOPNOTSUPP)));
+        assert_eq!([of_plain, of_alone, of_masked], [Err(EOPNOTSUPP); 3]);
         assert_eq!(scene.thread.load(Relaxed), 0);
         Ok(())
     }

@@ -21,10 +21,9 @@
 //! # The books of the thread
 //!
 //! Each time a hard handler wants its thread counts as `scheduled` on the thread's path, and each
-//! time that someone else does by [`Line::wake_thread`]. The kernel
-//! keeps one bit of that for each thread (`IRQTF_RUNTHREAD`), so while a request is pending others
-//! are `coalesced` with it. What was pending when the line was freed and did not run any more is
-//! `cancelled`. At rest, `scheduled == runs + coalesced + cancelled`, also after the registration
+//! time that someone else does by [`Line::wake_thread`]. The kernel keeps one bit of that for each
+//! thread (`IRQTF_RUNTHREAD`), so while a request is pending others are `coalesced` with it. What
+//! was pending when the line was freed and did not run any more is `cancelled`. At rest, `scheduled == runs + coalesced + cancelled`, also after the registration
 //! has ended.
 //!
 //! # Why leaking is sound
