@@ -5,9 +5,9 @@
 # lab-devices: edu2-intx+edu-msi+rng
 # lab-timeout: 300
 #
-# Every command of the documents that is marked as one for the lab, as it is written there: each
-# block in a shell of its own, page by page, with the driver loaded as the pages say. Pages about network
-# cards are docs_net.sh's. The kernels that are built here have neither BTF nor headers, for what is bpftrace's.
+# Runs every command that the documents mark as one for the lab, as written: each block in a shell of its own,
+# page by page, with the driver loaded as the pages say. Pages about network cards are docs_net.sh's. Kernels that are
+# built here have neither the BTF nor the headers that bpftrace needs.
 
 # shellcheck source=tests/lib/edu.sh
 . "$(dirname "$0")/lib/edu.sh"

@@ -13,8 +13,14 @@
 # shellcheck source=tests/lib/docs.sh
 . "$(dirname "$0")/lib/docs.sh"
 
-new_page() { unload; }
+no_sample() { [ ! -e /sys/module/rust_net_minimal ] || rmmod rust_net_minimal; }
 
+new_page() {
+	unload
+	no_sample
+}
+
+on_exit no_sample
 on_exit give "$net0"
 on_exit no_peer
 pages=()
