@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The smallest network driver that there is to be had on irqkit: virtio-net, with one queue in each
-//! direction, frames of up to 1500 bytes, and no offloads. `docs/network-drivers.md` goes through it.
+//! A minimal network driver on irqkit: virtio-net with one queue per direction, frames of up to 1500
+//! bytes and no offloads. `docs/network-drivers.md` walks through it.
 
 #![deny(unsafe_code)]
 
@@ -66,29 +66,29 @@ use irqkit::{
 const RX: u16 = 0;
 const TX: u16 = 1;
 
-/// How many frames can be on their way in each direction.
+/// The most frames in flight in each direction.
 const FRAMES: u16 = 256;
 
-/// The header in front of each frame: all zeroes for one without offloads (section 5.1.6).
+/// The header in front of each frame, all zeroes without offloads (section 5.1.6).
 const HEADER: u32 = 12;
 const NO_OFFLOADS: [u8; HEADER as usize] = [0; HEADER as usize];
 
-/// The longest payload, and the longest frame: with its Ethernet header and the tag of a VLAN.
+/// The longest payload, and the longest frame: with its Ethernet header and a VLAN tag.
 const MTU: u32 = 1500;
 const FRAME: u32 = net::ETH_HLEN + 4 + MTU;
 
-/// The room in front of a received frame, for what the stack may put there.
+/// The room in front of a received frame, for headers that the stack may add.
 const HEADROOM: u32 = 64;
 
-/// The device has an address, the first field of its configuration (section 5.1.4).
+/// The device has a MAC address, the first field of its configuration (section 5.1.4).
 const MAC: Features = Features::bit(5);
 
 // ------------------------------------------------------------------------------------------------
-// Receiving: a ring of buffers that the device fills.
+// Receiving: a ring of buffers for the device to fill.
 
-/// What NAPI has to itself: there is no lock.
+/// Owned by NAPI alone, so there is no lock.
 struct Receiver {
-    // Before the pool that its buffers are from.
+    // Dropped before the pool that its buffers are from.
     ring: SplitQueue<PoolFrag, Doorbell>,
     pool: PagePool,
     shape: Shape,
@@ -96,7 +96,7 @@ struct Receiver {
 }
 
 impl Receiver {
-    /// Gives the device as many buffers as it can have, or there is memory for.
+    /// Gives the device as many buffers as the ring and memory allow.
     fn fill(&mut self, at: &impl InNapi) {
         while self.ring.free() > 0 {
             let Some(buffer) = self.pool.alloc(at, self.shape) else {
@@ -126,17 +126,17 @@ impl Poller for Receiver {
             let Some(used) = self.ring.get_used() else {
                 break Next::Done;
             };
-            // The budget can't be overspent: each frame that is received takes a credit from it.
+            // Each frame takes a credit, so the budget can't be overspent.
             let Some(credit) = budget.take() else {
                 break Next::Again;
             };
-            // What the device says it wrote the ring has compared with the room there was.
+            // The ring has checked the length against the size of the buffer.
             let received = used.buffer.received(used.written);
             let Some(len) = used.written.checked_sub(HEADER).filter(|&len| len > 0) else {
                 self.count(RxStat::LengthErrors);
                 continue;
             };
-            // The page goes to the stack as it is, and comes back to the pool from there.
+            // The stack gets the page itself, and returns it to the pool when it is done.
             match received.into_skb(&mut self.pool, budget, HEADER, len) {
                 Ok(skb) => budget.receive(credit, skb),
                 Err(_) => self.count(RxStat::AllocFail),
@@ -144,7 +144,7 @@ impl Poller for Receiver {
         };
 
         self.fill(budget);
-        // Without a single buffer nothing would come that it could be tried again for.
+        // With no buffer in the ring there would be no interrupt to try again on.
         if self.ring.in_flight() == 0 && self.ring.poisoned().is_none() {
             return Next::Again;
         }
@@ -161,7 +161,7 @@ impl Poller for Receiver {
 }
 
 // ------------------------------------------------------------------------------------------------
-// Sending: a ring of frames that the device reads, under the lock of the kernel's transmit queue.
+// Sending: a ring of frames for the device to read, under the lock of the kernel's transmit queue.
 
 struct Sender {
     ring: SplitQueue<MappedSkb, Doorbell>,
@@ -169,8 +169,7 @@ struct Sender {
 }
 
 impl Sender {
-    /// Hands a frame to the device; [`None`] if that can't be, and the frame is dropped. Returns its
-    /// length.
+    /// Hands a frame to the device and returns its length; if that fails, drops it and returns [`None`].
     fn send(&mut self, skb: SkBuff) -> Option<u32> {
         let mapped = MappedSkb::new(skb, &NO_OFFLOADS, &self.stream)
             .map_err(|unmapped| unmapped.skb.drop_with(Reason::NoMemory))
@@ -185,11 +184,11 @@ impl Sender {
     }
 }
 
-/// Who takes back what was sent.
+/// Takes back what was sent.
 struct Completer(Arc<TxCell<Sender>>);
 
 impl Completer {
-    /// Takes back what there is, and asks to be told of more. Returns whether that will be so.
+    /// Takes back what was sent and enables interrupts. Returns false if there is more already.
     fn complete(queue: &mut net::Locked<'_, Sender>, mut free: impl FnMut(SkBuff)) -> bool {
         let (mut packets, mut bytes) = (0, 0);
 
@@ -210,13 +209,17 @@ impl Poller for Completer {
     fn poll(&mut self, budget: &mut Budget<'_>, ctx: SoftIrq<'_>) -> Next {
         let mut guard = self.0.lock(ctx);
 
-        match Self::complete(&mut guard.locked(), |skb| budget.consume(skb)) {
+        let done = Self::complete(&mut guard.locked(), |skb| {
+            budget.items(1);
+            budget.consume(skb);
+        });
+        match done {
             true => Next::Done,
             false => Next::Again,
         }
     }
 
-    // The ring is behind the lock, which can't be taken here; it asks for interrupts one at a time.
+    // The ring is behind the lock, which can't be taken here: `complete` has enabled interrupts.
     fn mask(&mut self) {}
 
     fn unmask(&mut self) -> bool {
@@ -231,7 +234,7 @@ impl Poller for Completer {
 }
 
 // ------------------------------------------------------------------------------------------------
-// The card: what interrupts and the network core do with the two.
+// The card: what interrupts and the network core call.
 
 struct Nic {
     rx: Arc<Napi<Receiver>>,
@@ -255,7 +258,7 @@ impl net::Driver for Nic {
         self.rx.with(task, |receiver, at| receiver.fill(at));
         self.rx.enable(task)?;
         self.tx.enable(task)?;
-        // What came before that is not announced again.
+        // There is no interrupt for what arrived before that.
         self.rx.schedule_from_task(task, Stamp::now());
         self.tx.schedule_from_task(task, Stamp::now());
         Ok(())
@@ -273,8 +276,8 @@ impl net::Driver for Nic {
         };
 
         let sent = queue.send(skb);
-        // In time, so that the next one finds room: without offloads a frame is of one piece. And before
-        // the core is asked whether more follows: nothing does on a queue that is stopped.
+        // A frame takes one descriptor. Stop before asking `sent` whether to kick: on a stopped queue
+        // nothing follows, whatever `more` says.
         if queue.ring.free() == 0 {
             queue.stop();
         }
@@ -308,7 +311,7 @@ kernel::pci_device_table!(
 
 struct NetMinimal;
 
-/// What is there while a device is bound. The network device goes first: nobody sends any more when
+/// What exists while a device is bound, in the order in which it is dropped: nobody sends any more when
 /// the virtio device is reset.
 struct Card {
     _registration: net::Registration<Nic>,
@@ -395,6 +398,6 @@ module! {
     type: Module,
     name: "rust_net_minimal",
     authors: ["The Rust interrupt suite"],
-    description: "virtio-net, as small as can be, in Rust",
+    description: "A minimal virtio-net driver in Rust",
     license: "GPL",
 }
