@@ -13,7 +13,8 @@
 # shellcheck source=tests/lib/docs.sh
 . "$(dirname "$0")/lib/docs.sh"
 
-no_sample() { [ ! -e /sys/module/rust_net_minimal ] || rmmod rust_net_minimal; }
+# It was not modprobe that loaded the sample, so it does not know what goes with it.
+no_sample() { [ ! -e /sys/module/rust_net_minimal ] || { rmmod rust_net_minimal && modprobe -r irqkit; }; }
 
 new_page() {
 	unload
