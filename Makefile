@@ -11,8 +11,12 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 
+# What is said on make's command line is text for the scripts, not for make to expand: CMD='echo $(nproc)'.
+$(foreach name,CMD T LAB_QEMU_ARGS LAB_APPEND,$(if $(filter command line,$(origin $(name))),\
+	$(eval override $(name) := $$(value $(name)))))
+
 # Said on make's command line or in the environment, heard by the scripts.
-export MIRROR KDIR LAB_KERNEL LAB_QEMU_ARGS LAB_CPUS LAB_MEM LAB_TIMEOUT CMD T LONG
+export MIRROR KDIR LAB_KERNEL LAB_QEMU_ARGS LAB_APPEND LAB_DEVICES LAB_CPUS LAB_MEM LAB_TIMEOUT CMD T LONG
 
 .PHONY: help
 help:
@@ -50,7 +54,8 @@ test-debug:
 .PHONY: lab
 lab:
 	@scripts/setup/all "$${LAB_KERNEL:-debian}" image
-	@if [ -n "$$CMD" ]; then exec scripts/lab "$$CMD"; else exec scripts/lab; fi
+	@export LAB_DEVICES="$${LAB_DEVICES-edu2-intx+edu-msi+rng}"; \
+	if [ -n "$$CMD" ]; then exec scripts/lab "$$CMD"; else exec scripts/lab; fi
 
 .PHONY: check
 check:

@@ -9,7 +9,7 @@
 cd "$(dirname "$0")/../.." || exit
 . scripts/guest/ktap.sh
 
-plan 22
+plan 25
 out=$(mktemp -d)
 on_exit rm -rf "$out"
 on_exit rm -f build/lab/from-guest
@@ -71,6 +71,14 @@ assert_eq "of several labs at once, each has its own" "1 2" "$(
 	wait
 	paste -d ' ' "$out/one" "$out/two"
 )"
+
+# make has a status of its own, and says the command's.
+status=0
+# shellcheck disable=SC2016 # for the guest's shell
+make lab CMD='echo $(lspci -d 1234:11e8 | wc -l) edu, $LAB_DEVICES; exit 42' >"$out/make" 2>"$out/make.err" </dev/null || status=$?
+assert_eq "make lab: the command as it was written, in a guest with devices" "3 edu, edu2-intx+edu-msi+rng" "$(cat "$out/make")"
+assert_eq "it fails as make does" 2 "$status"
+assert_match "with the command's own status" "Error 42" "$(cat "$out/make.err")"
 
 # The machines must end with their lab, whatever ends it. Other labs may be at work at the same time.
 token=lab.token=$$
