@@ -9,10 +9,12 @@
 #                          the end of the log when it fails
 #   lock NAME              waits for, and holds until the script ends, the lock NAME
 #   with_lock NAME CMD...  holds the lock NAME while CMD runs
+#   lab_lock               names the lock of those who use build/ and the cache
 #   content_key WORD...    a short key of the words, and of the content of those that are files
 #   publish TMPDIR FINAL   makes a finished directory visible in one move
 #   point LINK TARGET      moves a symbolic link in one move
 #   buildroot_run CMD...   runs CMD in the build root, as root there, in this very directory
+#   can_sudo               whether `sudo -n` may be used, after a password if there is a terminal to ask for it
 
 set -euo pipefail
 
@@ -29,7 +31,6 @@ die() {
 	exit 1
 }
 
-# sudo keeps HOME on some systems; a cache of root's in a user's home would lock the user out.
 if [ -z "${XDG_CACHE_HOME:-}" ] && [ -z "${HOME:-}" ]; then
 	die "neither HOME nor XDG_CACHE_HOME is set: set XDG_CACHE_HOME to a directory with 15 GB of room"
 fi
@@ -44,7 +45,9 @@ esac
 mkdir -p "$CACHE/rust-irq-suite" 2>/dev/null ||
 	die "cannot write to $CACHE: set XDG_CACHE_HOME to a directory of yours with 15 GB of room"
 CACHE=$(cd "$CACHE/rust-irq-suite" && pwd -P)
-mkdir -p "$CACHE"/{locks,log,tmp}
+# One that was made by sudo in a user's home is root's.
+mkdir -p "$CACHE"/{locks,log,tmp} 2>/dev/null && [ -w "$CACHE/locks" ] ||
+	die "$CACHE is another user's: run sudo chown -R $(id -un): $CACHE, or set XDG_CACHE_HOME to a directory of yours"
 
 # Shows on stderr that `what` is still going on, from the third second on, until killed.
 ticker() {
@@ -105,6 +108,9 @@ with_lock() {
 	) 8>>"$file"
 }
 
+# The file that the labs of this checkout hold locked, together, while they are at work.
+lab_lock() { echo "$CACHE/locks/lab-$(content_key "$TOP")"; }
+
 content_key() {
 	local word
 	for word in "$@"; do
@@ -153,5 +159,8 @@ buildroot_run() {
 		bash "$TOP/scripts/setup/enter" "$(readlink -f "$BUILDROOT")" "$PWD" \
 		"$TOP" "$CACHE" ${BUILDROOT_BIND:-} -- "$@"
 }
+
+# Whether sudo does what it is asked. Who sits at a terminal may have to give a password first.
+can_sudo() { command -v sudo >/dev/null && { sudo -n true 2>/dev/null || { [ -t 0 ] && [ -t 2 ] && sudo -v >&2; }; }; }
 
 jobs() { nproc; }

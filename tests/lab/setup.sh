@@ -15,7 +15,7 @@ cd "$(dirname "$0")/../.." || exit
 . tests/lib/archive.sh
 . scripts/setup/versions
 
-plan 67
+plan 77
 unset KDIR BUILD_NAME RUSTC LLVM CC MAKEFLAGS LAB_KERNEL INSTALL_MOD_PATH
 out=$(mktemp -d)
 on_exit rm -rf "$out"
@@ -230,8 +230,46 @@ assert_eq "and names each" "mmdebstrap apt-get make flock unshare mount" \
 assert_eq "and counts them" "$(grep -c '^  MISSING ' "$out/stdout") missing, see above." "$(tail -n 1 "$out/stdout")"
 assert_eq "all that without an error of its own" "" "$(cat "$out/stderr")"
 # There is no apt-get either, so nothing can be installed.
-check "the set-up names what it can't install" says 1 "missing here: make mmdebstrap .*util-linux xz-utils; run .make doctor" \
+check "the set-up names what it can't install" says 1 "missing here: .*make mmdebstrap mount procps util-linux xz-utils; run .make doctor" \
 	env PATH="$out/bin" scripts/setup/host
+
+# Somebody who is not root, or is not allowed to be: with these, on a machine that has all else.
+mkdir "$out/user"
+ln -s "$out/bin"/* "$out/user/"
+for tool in bash cut env flock ln make mv rm seq sha256sum sleep tail true; do ln -s "$(type -P $tool)" "$out/user/$tool" || bail "no $tool"; done
+for tool in mount xz ip pkill newuidmap; do ln -s "$(type -P true)" "$out/user/$tool"; done
+fake() {
+	rm -f "$out/user/$1"
+	printf '#!/bin/bash\n%s\n' "$2" >"$out/user/$1"
+	chmod +x "$out/user/$1"
+}
+host() { env -u MIRROR PATH="$out/user" scripts/setup/host </dev/null; }
+# What mmdebstrap is: there once apt-get has installed it.
+# shellcheck disable=SC2016 # the fakes' own
+fake apt-get 'echo "$*" >>'"$out/asked"'; [ "$*" != "${*%mmdebstrap}" ] || exit 0; [ -e '"$out/lists"' ] || exit 0
+ln -sf '"$(type -P true) $out/user/mmdebstrap"
+# shellcheck disable=SC2016
+fake id 'case $1 in -u) echo 1000 ;; *) echo tester ;; esac'
+fake sudo 'exit 1'
+fake unshare 'exit 0'
+check "a user without sudo is told what to run" says 1 "run: sudo apt-get install --no-install-recommends mmdebstrap$" host
+check_fails "and nothing is run" test -e "$out/asked"
+# shellcheck disable=SC2016
+fake sudo 'shift; exec env "$@"'
+check_fails "what can't be installed" host
+assert_match "is named" "still missing after that: mmdebstrap" "$(tail -n 3 "$cache/log/host-failed.log")"
+assert_match "after the lists were fetched" " update$" "$(grep -m 1 update "$out/asked")"
+touch "$out/lists"
+check "a user with sudo has it installed" host
+fake unshare 'exit 1'
+fake sudo 'exit 1'
+check "without user namespaces: the command that allows them" says 1 \
+	"user namespaces are not allowed for tester; run: sudo usermod --add-subuids [0-9-]+ --add-subgids [0-9-]+ tester$" host
+fake id 'echo 0'
+check "a root that can't mount" says 1 "if this is a container, it must be a privileged one$" host
+fake unshare 'exit 0'
+check "and one that can" host
+
 XDG_CACHE_HOME=$user_cache "$checkout/scripts/doctor" >"$out/stdout" 2>&1
 assert_eq "make doctor on this machine, where the lab runs" "0 Nothing is missing: make demo" "$? $(tail -n 1 "$out/stdout")"
 
@@ -245,6 +283,10 @@ make clean >"$out/stdout" 2>&1
 assert_eq "make clean removes build/ and rust-project.json, and no more" "$cache/kernels/some/file" \
 	"$(ls -d build rust-project.json "$cache/kernels/some/file" 2>/dev/null)"
 mkdir build
+lab_lock=$(with_setup versions lab_lock)
+flock -s "$lab_lock" make clean >"$out/stdout" 2>&1
+assert_match "make clean removes nothing below a guest" "clean: another run is at work in $cache \(it holds $lab_lock\).* build$" \
+	"$(paste -sd ' ' "$out/stdout") $(ls -d build)"
 flock "$cache/locks/some" make distclean >"$out/stdout" 2>&1
 assert_eq "make distclean removes nothing while a run is at work in the cache" "$(printf '%s\n' "$cache/kernels/some/file" build)" \
 	"$(ls -d "$cache/kernels/some/file" build)"
