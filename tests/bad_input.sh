@@ -60,7 +60,7 @@ refusals=$(
 	END
 )
 number=$(wc -l <<<"$refusals")
-plan $((2 * number + 70))
+plan $((2 * number + 74))
 
 load irq_mode=auto
 device=$edu2
@@ -95,8 +95,12 @@ writable=(trigger factorial dma defer storm storm_limit timing reset)
 read_only=(stats percpu version irq journal {hardirq,thread,tasklet,tasklet_hi}/{wait_ns,run_ns})
 assert_eq "those are all files" "$(printf '%s\n' "${writable[@]}" "${read_only[@]}" | sort | paste -sd ' ')" \
 	"$(cd "$debugfs/$device" && find . -type f | sed 's,^\./,,' | sort | paste -sd ' ')"
+# A line that is shared has one path more.
+storm=(work/storm/{wait_ns,run_ns,late_ns})
+assert_eq "and those of a line that is shared" "$(printf '%s\n' "${writable[@]}" "${read_only[@]}" "${storm[@]}" | sort | paste -sd ' ')" \
+	"$(cd "$debugfs/$edu0" && find . -type f | sed 's,^\./,,' | sort | paste -sd ' ')"
 tries=$(
-	python3 - "$debugfs/$device" "${#writable[@]}" "${writable[@]}" "${read_only[@]}" <<-'END'
+	python3 - "$debugfs/$device" "${#writable[@]}" "${writable[@]}" "${read_only[@]}" "${storm[@]/#/../$edu0/}" <<-'END'
 		import errno, os, sys
 
 		def answer(file, mode, act):

@@ -8,7 +8,7 @@
 
 # shellcheck source=tests/lib/edu.sh
 . "$(dirname "$0")/lib/edu.sh"
-plan 9
+plan 10
 
 # A copy in the guest's own memory: what the checkout's file server puts there behind the emulated
 # CPU's back must not be executed (docs/design.md).
@@ -30,6 +30,9 @@ assert_eq "all counters of all paths" "3 14 True" \
 	"$(ask "len(report['devices']), sum(len(d['paths']) for d in report['devices']), all(len(p['counters']) >= 7 for d in report['devices'] for p in d['paths'])" | tr -d '(),')"
 assert_eq "histograms that add up" True \
 	"$(ask "all(sum(b['count'] for b in p[h]['buckets']) == p[h]['count'] and (p[h]['count'] == p['counters']['runs'] or (p['name'], h) == ('hardirq', 'wait_ns')) for d in report['devices'] for p in d['paths'] for h in ('wait_ns', 'run_ns'))")"
+
+assert_eq "those of delayed work too" "work/storm work/storm" \
+	"$(ask "' '.join(p['name'] for d in report['devices'] for p in d['paths'] if 'late_ns' in p)")"
 
 # A device that the demo does not know of raises interrupts on the line of one that it does: the books
 # of that line are off. It pauses, so that work comes to rest and the demo gets to its end.

@@ -8,7 +8,7 @@
 
 # shellcheck source=tests/lib/edu.sh
 . "$(dirname "$0")/lib/edu.sh"
-plan 26
+plan 28
 
 load irq_mode=auto
 device=$edu2
@@ -101,6 +101,8 @@ echo "40 paced" >"$files/trigger"
 settle $device
 check "and the histograms agree" wait_for 10 histograms_agree $device
 assert_eq "with all 40" 40 "$(hist_count $device tasklet_hi wait_ns)"
+
+sound $device
 
 # Open files don't keep the driver.
 exec 3<"$files/stats"

@@ -105,6 +105,9 @@ pub struct PathReport {
     pub wait_ns: Histogram,
     /// How long it ran.
     pub run_ns: Histogram,
+    /// Of a work queue: how long after its due time work ran that was requested with a delay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_ns: Option<Histogram>,
 }
 
 /// What was measured while the machine was left alone.

@@ -250,6 +250,11 @@ fn paths(device: &Edu) -> Result<Vec<PathReport>> {
                 counters: counters.clone(),
                 wait_ns: device.files.histogram(name, "wait_ns")?,
                 run_ns: device.files.histogram(name, "run_ns")?,
+                late_ns: if name.starts_with("work/") {
+                    Some(device.files.histogram(name, "late_ns")?)
+                } else {
+                    None
+                },
             })
         })
         .collect()
