@@ -51,7 +51,7 @@ def main(top, kernel_json, root, modules):
     add('irqkit_bindings', top / 'rust/bindings/lib.rs', base, {'IRQKIT_BINDINGS': bindings})
     add('irqkit', top / 'rust/irqkit/lib.rs', base + ['irqkit_bindings'])
     users = [path for path in sorted(top.glob('rust_*/rust_*.rs')) if path.stem == path.parent.name]
-    for path in users + sorted(top.glob('kunit/*.rs')):
+    for path in users + sorted(top.glob('kunit/*.rs')) + sorted(top.glob('samples/*.rs')):
         add(path.stem, path, base + ['irqkit'])
     json.dump(project, sys.stdout, sort_keys=True, indent=4)
     print()
