@@ -231,6 +231,96 @@ mod tests {
         );
     }
 
+    /// A frame that is not large, of any kind of protocol: what is known is where its checksum belongs.
+    #[test]
+    fn checksums_are_within_their_frame() {
+        // Alone, and with the flag that says that there is nothing to finish.
+        for flags in [1, 3] {
+            let at = |start, offset, len| {
+                let header = Header {
+                    flags,
+                    kind: 0,
+                    start,
+                    offset,
+                    ..GOOD
+                };
+                header.raw().check(WANTED, len)
+            };
+
+            for (start, offset, len) in [(34, 16, 52), (14, 0, 16), (58, 0, 60)] {
+                let checksum = Checksum::Partial(Partial { start, offset });
+                let said = Received {
+                    checksum,
+                    gso: None,
+                };
+                assert_eq!(at(start, offset, len), Ok(said));
+                // One byte less has no room for it.
+                assert_eq!(at(start, offset, len - 1), Err(Fault::ChecksumPlace));
+            }
+            for (start, offset) in [
+                // In Ethernet's header, behind the end, and where 16 bits are not enough.
+                (0, 0),
+                (0, 16),
+                (13, 16),
+                (59, 0),
+                (34, 25),
+                (34, 0xffff),
+                (0xffff, 0),
+                (0xffff, 0xffff),
+            ] {
+                assert_eq!(at(start, offset, 60), Err(Fault::ChecksumPlace));
+            }
+        }
+    }
+
+    #[test]
+    fn headers_of_all_kinds_have_room() {
+        // Where the checksum of each begins at the earliest, where it belongs, and its header's length.
+        for (kind, start, offset, transport) in [(1, 34, 16, 20), (4, 54, 16, 20), (5, 34, 6, 8)] {
+            let good = Header {
+                kind,
+                start,
+                offset,
+                ..GOOD
+            };
+            let shortest = u32::from(start) + transport;
+
+            assert_eq!(good.fault(WANTED, LONG), None);
+            assert_eq!(good.fault(WANTED, shortest), None);
+            // UDP's checksum is at the end of its header, and so is what is missed first.
+            let missing = match kind {
+                5 => Fault::ChecksumPlace,
+                _ => Fault::GsoHeaders,
+            };
+            assert_eq!(good.fault(WANTED, shortest - 1), Some(missing));
+            // A header of IP that is too short, or another protocol's place.
+            for start in [14, start - 1] {
+                let bad = Header { start, ..good };
+                assert_eq!(bad.fault(WANTED, LONG), Some(Fault::GsoHeaders));
+            }
+            for other in [0, 4, 6, 8, 15, 16, 17, 36] {
+                let bad = Header {
+                    offset: other,
+                    ..good
+                };
+                let fault = (other != offset).then_some(Fault::GsoHeaders);
+                assert_eq!(bad.fault(WANTED, LONG), fault);
+            }
+            for start in [0, 13, 3999, 0xffff] {
+                let bad = Header { start, ..good };
+                assert_eq!(bad.fault(WANTED, LONG), Some(Fault::ChecksumPlace));
+            }
+            for size in [0, 0xffff] {
+                let bad = Header { size, ..good };
+                assert_eq!(bad.fault(WANTED, LONG), Some(Fault::GsoSize));
+            }
+            for flags in [0, 2] {
+                let bad = Header { flags, ..good };
+                assert_eq!(bad.fault(WANTED, LONG), Some(Fault::GsoWithoutChecksum));
+            }
+        }
+    }
+
     #[test]
     fn what_was_not_agreed_on_is_refused() {
         for (kind, start, offset, needs) in [
