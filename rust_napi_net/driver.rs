@@ -276,7 +276,8 @@ impl<K: Kind> Parts<'_, '_, K> {
                 pieces => u16::try_from(pieces)? + 1,
             },
         )?;
-        let pages = u32::from(ring.size()).saturating_mul(plan.pieces() as u32 + 1);
+        let size = ring.size();
+        let pages = u32::from(size).saturating_mul(plan.pieces() as u32 + 1);
         let pool = PagePool::new(device, index, self.memory, pages.min(MOST_PAGES))?;
         let refill = Refill::new(&self.work.refill)?;
         let kicks = Kicks::new()?;
@@ -296,6 +297,7 @@ impl<K: Kind> Parts<'_, '_, K> {
             napi,
             refill,
             kicks,
+            ring: size,
         })
     }
 
@@ -316,6 +318,7 @@ impl<K: Kind> Parts<'_, '_, K> {
             plan.parameters.ring_size,
             SEGMENTS,
         )?;
+        let size = ring.size();
         let kicks = Kicks::new()?;
         let transmitter = Transmitter::new(
             ring,
@@ -333,6 +336,7 @@ impl<K: Kind> Parts<'_, '_, K> {
             cell,
             completer,
             kicks,
+            ring: size,
             ill: Atomic::new(false),
         };
         Ok((queue, sibling))

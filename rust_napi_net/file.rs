@@ -48,6 +48,13 @@ impl<K: Kind> Control for NicFile<K> {
         seq_print!(out, "tx_completion {}\n", plan.parameters.completion.name());
         seq_print!(out, "pairs {}\n", plan.used_pairs);
         seq_print!(out, "pairs_of_device {}\n", plan.pairs);
+        // All queues of a direction are as long, unless the device has it otherwise.
+        if let Some(shortest) = nic.rx.iter().map(|rx| rx.ring).min() {
+            seq_print!(out, "rx_ring {shortest}\n");
+        }
+        if let Some(shortest) = nic.tx.iter().map(|tx| tx.ring).min() {
+            seq_print!(out, "tx_ring {shortest}\n");
+        }
         for (index, rx) in nic.rx.iter().enumerate() {
             seq_print!(out, "rx{index}_kicks {}\n", rx.kicks.get());
         }

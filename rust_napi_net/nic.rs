@@ -66,6 +66,8 @@ pub(crate) struct RxPath<K: Kind> {
     pub(crate) napi: Arc<Napi<Receiver<K>>>,
     pub(crate) refill: Refill<K>,
     pub(crate) kicks: Arc<Kicks>,
+    /// How many descriptors its ring has.
+    pub(crate) ring: u16,
 }
 
 /// A queue by which frames go out.
@@ -73,6 +75,8 @@ pub(crate) struct TxPath<K: Kind> {
     pub(crate) cell: Arc<TxCell<Transmitter<K>>>,
     pub(crate) completer: Completer<K>,
     pub(crate) kicks: Arc<Kicks>,
+    /// How many descriptors its ring has.
+    pub(crate) ring: u16,
     /// It came to a standstill, and is to be reset.
     pub(crate) ill: Atomic<bool>,
 }
