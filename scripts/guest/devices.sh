@@ -24,6 +24,7 @@
 #   net-tap      the same on two taps of four queues, bridged in a network namespace of the lab's own:
 #                with offloads; net0 has four pairs of queues             id net0, net1
 #   net-iommu    as net-tap, and net0 behind an IOMMU, on the machine q35; wants intel_iommu=on
+#   net-iommu2   as net-iommu, and net1 behind it as well, with packed rings
 #
 # An edu can always do both INTx and MSI; the names say what the place is for. On this machine
 # type the line is (slot + pin - 1) mod 4, so slots 4 and 8 share theirs. Everything on pci.0 can be
@@ -76,6 +77,12 @@ device_args() {
 			echo "-machine q35 -device intel-iommu"
 			tap_args
 			net_args ,mq=on,vectors=10,disable-legacy=on,iommu_platform=on ""
+			;;
+		net-iommu2)
+			echo "-machine q35 -device intel-iommu"
+			tap_args
+			net_args ,mq=on,vectors=10,disable-legacy=on,iommu_platform=on \
+				,mq=on,vectors=10,disable-legacy=on,iommu_platform=on,packed=on
 			;;
 		none) ;;
 		*)
