@@ -12,11 +12,16 @@
 #   reachable [IP]         whether the peer answers, by either version of IP; waits for it
 #   serve                  has the peer serve iperf3, and ends that
 #   unserve
-#   stream [OPTION]...     runs iperf3 against the peer; prints Mbit/s received, at both ends; fails if any stream does
+#   stream [OPTION]...     runs iperf3 against the peer; prints Mbit/s received, at both ends; fails if any stream does, if
+#                          nothing came one way, or if more than STREAM_LOST (99) percent of the datagrams did not
 #   blob                   makes what `checksum` sends; random, of BLOB_MIB (64)
 #   checksum out|in [IP]   sends it over TCP, to the peer or from it, and compares
 #   wrong_sums             how many packets with a wrong checksum have come, at both ends; fails if that is not known
 #   no_wrong_sums BEFORE   whether there are as many as there were, and says so if not
+#   errors                 statistics of errors and of what was dropped that are not 0, of `nic`
+#   no_errors BEFORE       whether they are as they were, and says so if not
+#   complaints MARK        lines of the kernel's log since the one with MARK that should not be there: what splat.sh
+#                          calls so, which is to be sourced, too, and what a driver of a network card says
 #
 # shellcheck disable=SC2034 # who sources it uses them
 our_ip4=10.7.0.1 our_ip6=fd07::1 peer_ip4=10.7.0.2 peer_ip6=fd07::2
@@ -124,18 +129,25 @@ small_blocks="-l 4K"
 stream() {
 	# shellcheck disable=SC2086 # words
 	chrt $before_streams 1 iperf3 --client "${STREAM_IP:-$peer_ip4}" --interval 0 --json "$@" >/run/stream.json 2>/run/stream.err
-	python3 - <<'EOF'
-import json, sys
+	python3 - "$@" <<'EOF'
+import json, os, sys
 with open("/run/stream.json") as file:
     result = json.load(file)
 if "error" in result:
     sys.exit("iperf3: " + result["error"])
 end = result["end"]
-totals = [end.get("sum_received") or end["sum"]]
-totals += [end[name] for name in ("sum_received_bidir_reverse", "sum_bidir_reverse") if name in end][:1]
+totals = [end[name] for name in ("sum_received", "sum_received_bidir_reverse") if name in end]
+if len(totals) != 1 + ("--bidir" in sys.argv):
+    sys.exit("iperf3: it is not known what came")
+# Of a stream of datagrams iperf3 tells what was sent only, of all of them together what came.
 for stream in end["streams"]:
     if not (stream.get("receiver") or stream["udp"])["bytes"]:
         sys.exit("iperf3: a stream without a byte")
+for total in totals:
+    if not total["bytes"]:
+        sys.exit("iperf3: nothing came")
+    if total.get("lost_percent", 0) > float(os.environ.get("STREAM_LOST") or 99):
+        sys.exit(f"iperf3: {total['lost_packets']} of {total['packets']} datagrams did not come")
 print(round(sum(total["bits_per_second"] for total in totals) / 1e6))
 EOF
 }
@@ -191,4 +203,28 @@ no_wrong_sums() {
 		echo "$((after - $1)) wrong checksums" >&2
 		return 1
 	}
+}
+
+errors() {
+	local file
+	for file in "/sys/class/net/$nic/statistics/"*{err,drop,_over}*; do
+		[ "$(cat "$file")" -eq 0 ] || echo "${file##*/} $(cat "$file")"
+	done
+}
+
+no_errors() {
+	local after
+	after=$(errors)
+	[ "$after" = "$1" ] || {
+		echo "errors of $nic: ${1:-none}, then ${after:-none}" | paste -sd ' ' >&2
+		return 1
+	}
+}
+
+# A driver has nothing to say of a card that works, but that it is there, and that it does without what the card does
+# not have the rest of.
+complaints() {
+	# shellcheck disable=SC2154 # splat.sh's
+	log_since "$1" | grep -E "$splat|(irqkit|rust_napi_net|virtio-pci|virtio_net)[: ]" |
+		grep -vE ': (enabling device|renamed from|the device offers .*: done without)' || :
 }

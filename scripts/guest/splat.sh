@@ -7,10 +7,10 @@
 splat='WARNING:|BUG:|BUG |Oops|INFO: (possible|task|suspicious|lockdep|trying|rcu|inconsistent)|'
 splat+='possible (circular|recursive|irq)|inconsistent lock state|suspicious RCU usage|'
 splat+='scheduling while atomic|sleeping function called|nobody cared|Disabling IRQ|'
-splat+='KASAN|UBSAN|KCSAN|KFENCE|kmemleak: .*new suspected|ODEBUG|DMA-API: .*(error|leak|not freed|err)|'
+splat+='KASAN|UBSAN|KCSAN|KFENCE|kmemleak: .*new suspected|ODEBUG|DMA-API: .*(error|leak|not freed|err|out of memory)|'
 splat+='refcount_t:|list_(add|del) corruption|general protection fault|unable to handle|'
 splat+='soft lockup|hard LOCKUP|rcu: INFO|blocked for more than|rust_kernel: panicked|panicked at|'
-splat+='unregister_netdevice: waiting|stack guard|Call Trace'
+splat+='unregister_netdevice: waiting|NETDEV WATCHDOG|DMAR: .*fault|stack guard|Call Trace'
 
 kmemleak=/sys/kernel/debug/kmemleak
 cmdline=/proc/cmdline

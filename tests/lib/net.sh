@@ -14,7 +14,6 @@
 #   replug               takes net0 out, whatever it is, and plugs it in as it was at first
 #   packets WHICH        a statistic of net0, such as rx_packets
 #   traffic NAME ARG...  checks that an iperf3 with these arguments gets through, and says at what rate
-#   errors               statistics of errors that are not 0, of net0
 #   quiet                whether the driver and the transport had nothing to say since mark_log
 
 driver=rust_napi_net
@@ -58,13 +57,6 @@ set_up() {
 }
 
 packets() { cat "/sys/class/net/$nic/statistics/$1"; }
-
-errors() {
-	local file
-	for file in "/sys/class/net/$nic/statistics/"*{err,drop,_over}*; do
-		[ "$(cat "$file")" -eq 0 ] || echo "${file##*/} $(cat "$file")"
-	done
-}
 
 quiet() { [ -z "$(driver_log)" ]; }
 
