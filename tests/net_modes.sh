@@ -9,7 +9,7 @@
 
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/lib/net.sh"
-plan 90
+plan 98
 
 on_exit give "$net0"
 BLOB_MIB=8
@@ -45,12 +45,12 @@ switches() {
 		awk '{ n += $1 } END { print n + 0 }'
 }
 echo 1 >"$debugfs/$net0/timing"
-# One after the other, or several are polled at once.
+# One after the other, or several are polled at once; on a busy machine some are all the same.
 check "30 pings, polled by the softirq" ping -q -A -c 30 $peer_ip4
 settle $net0
 waits() { cat "$debugfs/$net0/napi/"rx*/wait_ns | awk '$1 == "count" { n += $2 } END { print n + 0 }'; }
 softirq=$(waits)
-assert_ge "how long those waited is known" 30 "$softirq"
+assert_ge "how long those waited is known" 20 "$softirq"
 check_fails "there are no tasks for that" pgrep "^napi/$nic"
 echo 1 >"/sys/class/net/$nic/threaded" || bail "no threaded NAPI"
 assert_ge "with threaded NAPI there are" 4 "$(pgrep -c "^napi/$nic")"
@@ -60,7 +60,7 @@ traffic "threaded NAPI"
 check "30 pings, polled by a task" ping -q -A -c 30 $peer_ip4
 settle $net0
 assert_ge "the tasks have worked for that" $((before + 30)) "$(switches)"
-assert_ge "how long it waited is known, too" $((softirq + 30)) "$(waits)"
+assert_ge "how long it waited is known, too" $((softirq + 20)) "$(waits)"
 echo 0 >"/sys/class/net/$nic/threaded"
 echo 0 >"$debugfs/$net0/timing"
 
@@ -162,7 +162,18 @@ assert_ge "with GRO" 150 "$(merged)"
 ethtool -K "$nic" gro off
 assert_le "without" 110 "$(merged)"
 ethtool -K "$nic" gro on
+# Those the device hands over in one frame, if it was agreed on so, the card counts.
+agreed() { echo $(($(field $net0 nic features) >> $1 & 1)); }
+large() { ask qstats "$nic" | awk '$1 == "rx" && $3 == "hw_gro_packets" { n += $4 } END { print n + 0 }'; }
+assert_eq "none of them came in as one frame" 0 "$(large)"
 in_peer ethtool -K "$peer_nic" tso on gso on
+# VIRTIO_NET_F_GUEST_TSO4
+assert_eq "it is agreed on that many may" 1 "$(agreed 7)"
+frames=$(packets rx_packets) before=$(large)
+check "large segments: in" checksum in
+assert_ge "many came in as one frame" 10 $(($(large) - before))
+# Of 1448 bytes each they would be twice as many at least.
+assert_le "and so there were few frames" $((BLOB_MIB * 1024 * 1024 / 1448 / 2)) $(($(packets rx_packets) - frames))
 settle $net0
 assert_le "no more interrupts than frames" "$(packets rx_packets)" "$(counters $net0 hardirq/rx runs)"
 sound $net0
@@ -216,6 +227,7 @@ END
 	collector=$!
 }
 bound() { "$@" ss -Hlun "sport = :7009" | grep -q .; }
+in_peer_offloaded() { [ "$(in_peer ethtool -k "$peer_nic" | awk '/^tx-udp-segmentation:/ { print $2 }')" = on ]; }
 offloaded() { [ "$(ethtool -k "$nic" | awk '/^tx-udp-segmentation:/ { print $2 }')" = on ]; }
 if offloaded; then diag "the device cuts large datagrams"; else diag "the kernel cuts large datagrams: the device does not"; fi
 for ip in $peer_ip4 $peer_ip6; do
@@ -249,19 +261,28 @@ for ip in $our_ip4 $our_ip6; do
 	wait_for 60 bound || bail "nobody listens"
 	frames=$(packets rx_packets)
 	check "800 datagrams in by 20 calls, $ip" datagrams "$ip" in_peer
-	diag "they came in $(($(packets rx_packets) - frames)) frames"
+	came=$(($(packets rx_packets) - frames))
 	status=0
 	wait $collector || status=$?
 	assert_eq "and they are what they were" 0 $status
+	# VIRTIO_NET_F_GUEST_USO4 and 6; a host that does not have that cuts them.
+	bit=54
+	[[ $ip != *:* ]] || bit=55
+	if [ "$(agreed $bit)" -eq 1 ] && in_peer_offloaded; then
+		assert_le "in no more frames than that takes" $((20 + 60)) $came
+	else
+		assert_ge "in a frame each: it is not agreed on that one is many" 800 $came
+	fi
 done
 
 # Large segments with the bits of congestion.
 ecn() { sysctl -qw net.ipv4.tcp_ecn="$1" && in_peer sysctl -qw net.ipv4.tcp_ecn="$1"; }
 marked() { nstat -asz IpExtInECT0Pkts | awk '/ECT0/ { print $2 }'; }
 ecn 1 || bail "no ECN"
-before=$(marked)
+before=$(marked) merged=$(large)
 check "ECN: out" checksum out
 check "ECN: in" checksum in
+assert_ge "ECN: many came in as one frame" 10 $(($(large) - merged))
 ecn 2
 assert_ge "packets came with it" 100 $(($(marked) - before))
 assert_eq "no errors, none dropped" "" "$(errors)"
