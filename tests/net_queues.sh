@@ -5,7 +5,7 @@
 # lab-cpus: 4
 # lab-timeout: 400
 #
-# rust_napi_net with 4 pairs of queues, and in a long run with 1, with 2, and with more of them than CPUs: each
+# rust_napi_net with 4 pairs of queues, and in a long run with 1, with 2, and with more asked for than there are: each
 # pair has its vectors on a CPU of its own, sends what that CPU sends, and carries traffic; they poll at the same
 # time; interrupts go where they are told to; CPUs come and go under load. What the queues count is what the
 # device counts.

@@ -19,8 +19,8 @@ reachable || bail "the peer does not answer"
 mark_log
 
 stops() { python3 /lab/scripts/guest/bin/net-queues qstats "$nic" | awk '$1 == "tx" && $3 == "stop" { n += $4 } END { print n + 0 }'; }
-wrong_sums() { nstat -asz TcpInCsumErrors UdpInCsumErrors 2>/dev/null | awk 'NR > 1 { sum += $2 } END { print sum + 0 }'; }
-stopped=$(stops) wrong=$(wrong_sums)
+stopped=$(stops)
+sums=$(wrong_sums) || bail "it is not known how many checksums are wrong"
 sleep_on() { echo freeze 2>/dev/null >/sys/power/state || :; }
 for round in 1 2; do
 	sleep_on
@@ -43,7 +43,7 @@ for way in "" -R --bidir; do
 	diag "$(cat /run/rate)"
 	check "under load $way: it answers" reachable
 done
-assert_eq "no checksum was wrong" "$wrong" "$(wrong_sums)"
+check "no checksum was wrong, at either end" no_wrong_sums "$sums"
 
 ip link set "$nic" down
 sleep_on

@@ -17,6 +17,7 @@ set_up
 serve || bail "no iperf3"
 on_exit unserve
 check "the peer answers" reachable
+sums=$(wrong_sums) || bail "it is not known how many checksums are wrong"
 
 # A stream in each direction, for as long as there is a card.
 begin() {
@@ -62,4 +63,4 @@ check "plugged in again" plug
 check "taken" take $net0
 link $net0 || bail "no link"
 check "it works again" reachable
-assert_eq "no checksum, no warning" 0 $((($(cat /proc/sys/kernel/tainted) >> 9) & 1))
+check "no checksum was wrong, at either end" no_wrong_sums "$sums"
