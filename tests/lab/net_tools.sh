@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # lab-long: what measures and soaks a network card
-# lab-timeout: 600
+# lab-timeout: 900
 # lab-alone: it times two drivers by turns
 #
 # scripts/net-versus, net-count, net-matrix and net-soak, as short as they can be: that they come to an end, and to
@@ -10,10 +10,10 @@
 cd "$(dirname "$0")/../.." || exit
 . scripts/guest/ktap.sh
 
-plan 20
+plan 22
 out=$(mktemp -d)
 on_exit rm -rf "$out"
-export LAB_NO_BUILD=1 ROUNDS=1 SECONDS_EACH=1 PACKETS=1000 DISTANCES=1
+export LAB_NO_BUILD=1 ROUNDS=1 SECONDS_EACH=1 PACKETS=1000 DISTANCES=1 MIB=4
 
 # tried NAME CMD...: runs it; its status counts, and what it prints goes to $out/NAME and the log.
 tried() {
@@ -58,5 +58,8 @@ cat "$out/why" >>"$out/wrong"
 assert_eq "and what was expected, and seen" 2 \
 	"$(rows wrong '^ +(ring: expected packed, seen split|IN_ORDER: expected to be agreed on, and it is not)$')"
 
-tried net-soak scripts/net-soak --seconds 1 --streams 8 --peer tap
-assert_ge "its rows, all good" 5 "$(rows net-soak '^ok +tap ')"
+# TCP in 3 numbers of streams, UDP, each three ways; pings by two versions of IP; two checksums, and the books.
+tried net-soak scripts/net-soak --seconds 1 --mib 4 --ping-step 1499 --peer tap
+assert_eq "its rows, all good" 17 "$(rows net-soak '^ok +tap ')"
+tried net-soak-streams scripts/net-soak --seconds 1 --mib 4 --streams 8 --peer hub
+assert_eq "and with so many streams, on a hub" 6 "$(rows net-soak-streams '^ok +hub ')"
