@@ -258,6 +258,7 @@ mod tests {
                     drop(unsafe { KBox::from_raw(netpoll) });
                     return Err(error);
                 }
+                // INVARIANT: The RTNL is held, and netpoll goes below.
                 let running = Running(dev);
                 let polled = hardirq::on_cpu(cpu, || running.netpoll());
                 // SAFETY: As above; it was set up, and is freed by this.
@@ -283,7 +284,11 @@ mod tests {
         }
     }
 
-    /// A device that is registered, and that netpoll was set up for.
+    /// A device that netpoll polls.
+    ///
+    /// # Invariants
+    ///
+    /// It is registered, and netpoll was set up for it, for as long as this is there.
     struct Running(*mut bindings::net_device);
 
     // SAFETY: Netpoll is made to be used on all CPUs.
@@ -292,7 +297,7 @@ mod tests {
     impl Running {
         /// With interrupts off.
         fn netpoll(&self) {
-            // SAFETY: The device is there, and stays until this was called.
+            // SAFETY: By the type invariants; interrupts are off.
             unsafe { core_of_net::netpoll_poll_dev(self.0) };
         }
     }

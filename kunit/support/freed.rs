@@ -97,6 +97,7 @@ impl Watch {
 
     /// Attaches `probe`, which is for the tracepoint `name`.
     fn attach(&self, name: &CStr, probe: *mut c_void) -> Result<*mut bindings::tracepoint> {
+        // INVARIANT: Nothing was found yet.
         let mut wanted = Wanted {
             name,
             found: core::ptr::null_mut(),
@@ -148,6 +149,10 @@ impl Drop for Watch {
 }
 
 /// A tracepoint that is looked for.
+///
+/// # Invariants
+///
+/// `found` is null, or a tracepoint of that name which is built in.
 struct Wanted<'a> {
     name: &'a CStr,
     found: *mut bindings::tracepoint,
@@ -155,7 +160,7 @@ struct Wanted<'a> {
 
 /// # Safety
 ///
-/// `tracepoint` is valid, and `wanted` is a [`Wanted`] that nobody else uses.
+/// `tracepoint` is valid and built in, and `wanted` is a [`Wanted`] that nobody else uses.
 unsafe extern "C" fn look(tracepoint: *mut bindings::tracepoint, wanted: *mut c_void) {
     // SAFETY: By the safety requirements; its name is a string.
     let (wanted, name) = unsafe {
@@ -166,6 +171,7 @@ unsafe extern "C" fn look(tracepoint: *mut bindings::tracepoint, wanted: *mut c_
     };
 
     if name == wanted.name {
+        // INVARIANT: By the safety requirements, and as just compared.
         wanted.found = tracepoint;
     }
 }
