@@ -167,28 +167,45 @@ not_here() {
 	say "skipped $1: only for the kernels $2"
 }
 
-# Guest tests, those with the same needs in one boot, but not so many that the boot is the last to end.
+# Guest tests, those with the same needs in one boot, but not so many that the boot is the last to end: what may take
+# longest by its header begins first.
 most_files=9
+most_seconds=1000
 guest_jobs() {
-	local files=("$@") file need other group kernels
-	local -A taken=()
+	local file need other group kernels sum files=() groups=()
+	local -A taken=() needs=() seconds=()
 	run_kernel=$LAB_KERNEL
+	for file in "$@"; do
+		kernels=$(header "$file" kernels)
+		case " ${kernels:-$LAB_KERNEL} " in
+		*" $LAB_KERNEL "*) ;;
+		*)
+			not_here "guest/$(basename "$file" .sh)" "$kernels"
+			continue
+			;;
+		esac
+		files+=("$file")
+		needs[$file]=$(needs_of "$file")
+		seconds[$file]=$(header "$file" timeout | grep . || echo 60)
+	done
 	for file in "${files[@]}"; do
 		[ -z "${taken[$file]:-}" ] || continue
-		need=$(needs_of "$file")
-		group=()
+		need=${needs[$file]}
+		group=() sum=0
 		for other in "${files[@]}"; do
-			[ -z "${taken[$other]:-}" ] || continue
-			[ ${#group[@]} -lt $most_files ] || continue
-			[ "$(needs_of "$other")" = "$need" ] || continue
+			[ -z "${taken[$other]:-}" ] && [ "${needs[$other]}" = "$need" ] || continue
+			[ ${#group[@]} -eq 0 ] ||
+				{ [ ${#group[@]} -lt $most_files ] && [ $((sum + seconds[$other])) -le $most_seconds ]; } || continue
 			taken[$other]=1
-			kernels=$(header "$other" kernels)
-			case " ${kernels:-$LAB_KERNEL} " in
-			*" $LAB_KERNEL "*) group+=("$other") ;;
-			*) not_here "guest/$(basename "$other" .sh)" "$kernels" ;;
-			esac
+			group+=("$other") sum=$((sum + seconds[$other]))
 		done
-		[ ${#group[@]} -eq 0 ] || job run_files guest "$need" run-tests "${group[@]}"
+		groups+=("$sum"$'\t'"$need"$'\t'"${group[*]}")
+	done
+	mapfile -t groups < <(printf '%s\n' "${groups[@]}" | sort -s -n -r -k 1,1)
+	for file in "${groups[@]}"; do
+		IFS=$'\t' read -r _ need other <<<"$file"
+		read -ra group <<<"$other"
+		job run_files guest "$need" run-tests "${group[@]}"
 	done
 }
 
