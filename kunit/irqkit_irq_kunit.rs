@@ -28,7 +28,10 @@ mod tests {
     use core::mem::ManuallyDrop;
 
     use kernel::{
-        pci::IrqType,
+        pci::{
+            IrqType,
+            IrqTypes, //
+        },
         prelude::*,
         sync::atomic::{
             Acquire,
@@ -42,7 +45,8 @@ mod tests {
             CpuList,
             Request,
             ThreadedIrqReturn,
-            Trigger, //
+            Trigger,
+            Vectors, //
         }, //
     };
 
@@ -208,6 +212,42 @@ mod tests {
         assert_eq!(dropped, 2);
         assert_eq!(no_vector, Err(EINVAL));
         Ok(())
+    }
+
+    /// A function has its vectors once: asked for more the core would say that the pin is free, and
+    /// giving that back would free the messages under their handlers.
+    #[test]
+    fn vectors_are_there_once() -> Result {
+        let bench = Bench::new(c"once", IrqType::Msi)?;
+        let scene = bench.scene(ThreadedIrqReturn::Handled)?;
+        let irq = bench.plain(&scene)?;
+        let again = |types| Vectors::new(bench.edu.bound(), 1, 1, types).map(drop);
+        let refused = [again(IrqTypes::all()), again(pin())];
+        let works = scene.raise();
+
+        // They live as long as a registration on them.
+        let Bench {
+            books,
+            vectors,
+            edu,
+            ..
+        } = bench;
+        drop(vectors);
+        let held = Vectors::new(edu.bound(), 1, 1, pin()).map(drop);
+        let still_works = scene.raise();
+        drop(irq);
+        let free = Vectors::new(edu.bound(), 1, 1, pin()).map(drop);
+        drop((books, edu));
+
+        assert_eq!(refused, [Err(EBUSY); 2]);
+        assert_eq!(held, Err(EBUSY));
+        assert!(works && still_works);
+        assert_eq!(free, Ok(()));
+        Ok(())
+    }
+
+    fn pin() -> IrqTypes {
+        IrqTypes::default().with(IrqType::Intx)
     }
 
     #[test]

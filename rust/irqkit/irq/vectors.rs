@@ -19,10 +19,15 @@ use kernel::{
     sync::Arc, //
 };
 
+use super::registry::Claim;
+
 /// The interrupt vectors allocated for a PCI function: its INTx pin, or MSI or MSI-X messages.
 ///
 /// They are freed when the last of its owners is dropped, who include all registrations on them, or
 /// when the device is unbound, after all registrations on them. Drop in task context.
+///
+/// A function has one such value at a time: the PCI core does not know of several, and would free the
+/// vectors of one with the other.
 ///
 /// Stands for `pci_alloc_irq_vectors()` and `pci_free_irq_vectors()`.
 ///
@@ -32,9 +37,16 @@ use kernel::{
 ///   `irqs` are the Linux numbers of all of them, in order; there is at least one.
 /// - While that device stays bound, what gives access goes on to do so until `Self` is dropped.
 pub struct Vectors {
-    vectors: Devres<IrqVectorRegistration<'static>>,
+    vectors: Devres<Owned<'static>>,
     irqs: KVec<u32>,
     irq_type: IrqType,
+}
+
+/// The vectors of a function, and the right to have some.
+struct Owned<'a> {
+    // Dropped first: then the next one may have vectors.
+    _vectors: IrqVectorRegistration<'a>,
+    _claim: Claim,
 }
 
 impl Vectors {
@@ -43,9 +55,11 @@ impl Vectors {
     ///
     /// # Errors
     ///
-    /// [`ENOSPC`] if there are not as many as `min`; [`EINVAL`] if the function has no interrupt of
-    /// these types, `min > max`, or its vectors are allocated already.
+    /// [`EBUSY`] if the function has vectors already; [`ENOSPC`] if there are not as many as `min`;
+    /// [`EINVAL`] if the function has no interrupt of these types, or `min > max`.
     pub fn new(dev: &pci::Device<Bound>, min: u32, max: u32, types: IrqTypes) -> Result<Arc<Self>> {
+        // Asked for more, the core could fall through to the pin of a function that has messages.
+        let claim = Claim::new(dev.as_ref())?;
         let vectors = dev.alloc_irq_vectors(min, max, types)?;
         let irq_type = vectors.irq_type();
 
@@ -58,9 +72,10 @@ impl Vectors {
         // before the device is unbound, and gives access to it no longer than that; `'static` never
         // shows outside.
         let vectors = unsafe {
-            core::mem::transmute::<IrqVectorRegistration<'_>, IrqVectorRegistration<'static>>(
-                vectors,
-            )
+            core::mem::transmute::<Owned<'_>, Owned<'static>>(Owned {
+                _vectors: vectors,
+                _claim: claim,
+            })
         };
 
         // INVARIANT: They were allocated for `dev`, all their numbers are in `irqs`, and there is
