@@ -86,6 +86,16 @@ void irqkit_helper_tasklet_enable(struct tasklet_struct *t)
 	tasklet_enable(t);
 }
 
+/* Once it was disabled: what tasklet_disable() waits for. */
+bool irqkit_helper_tasklet_is_running(struct tasklet_struct *t)
+{
+#if defined(CONFIG_SMP) || defined(CONFIG_PREEMPT_RT)
+	return test_bit_acquire(TASKLET_STATE_RUN, &t->state);
+#else
+	return false;
+#endif
+}
+
 bool irqkit_helper_tasklet_is_disabled(struct tasklet_struct *t)
 {
 	return atomic_read(&t->count) != 0;

@@ -136,8 +136,9 @@ struct Core {
     code: usize,
     /// Set when the owner goes, or the module, and does not want a last run.
     dying: Atomic<bool>,
-    /// Whether its module's end has stopped it.
+    /// Whether its module's end has disabled it, and has then seen it not running.
     stopped: Atomic<bool>,
+    at_rest: Atomic<bool>,
     links: UnsafeCell<Links<Core>>,
     #[pin]
     _pin: PhantomPinned,
@@ -186,6 +187,7 @@ impl Core {
             code: callback as usize,
             dying: Atomic::new(false),
             stopped: Atomic::new(false),
+            at_rest: Atomic::new(false),
             links: UnsafeCell::new(Links::NONE),
             _pin: PhantomPinned,
             _: {
@@ -195,15 +197,20 @@ impl Core {
         })
     }
 
-    /// Returns true the first time.
-    fn stop_once(&self) -> bool {
-        !self.stopped.xchg(true, Relaxed)
-    }
-
-    /// Waits for a run in progress; none begins until it is enabled. May sleep.
-    fn stop(&self) {
-        // SAFETY: By the type invariant it is initialised.
-        unsafe { irqkit_bindings::tasklet_disable(self.raw.get()) };
+    /// Sees to it that no run begins until it is enabled, and returns whether none is in progress any
+    /// more. To be called under the list's lock.
+    fn try_to_stop(&self) -> bool {
+        if !self.stopped.xchg(true, Relaxed) {
+            // SAFETY: By the type invariant it is initialised.
+            unsafe { irqkit_bindings::tasklet_disable_nosync(self.raw.get()) };
+        }
+        // The core looks at the count again and again if it is scheduled, so once is enough.
+        if !self.at_rest.load(Relaxed) {
+            // SAFETY: By the type invariant it is initialised.
+            let running = unsafe { irqkit_bindings::tasklet_is_running(self.raw.get()) };
+            self.at_rest.store(!running, Relaxed);
+        }
+        self.at_rest.load(Relaxed)
     }
 
     /// Sees to it that the handler is not called any more, and that the callback can be.

@@ -2,6 +2,11 @@
 
 //! All tasklets: those that a module has leaked are killed before its code goes.
 
+use kernel::time::{
+    delay::fsleep,
+    Delta, //
+};
+
 use super::Core;
 use crate::{
     listed::{
@@ -18,26 +23,27 @@ pub(super) static TASKLETS: RawLock<List<Core>> = unsafe { RawLock::uninit(List:
 /// A module, of which this is the address, goes away: kills the tasklets that it has left.
 ///
 /// The module's exit function has run, and what it has left on queues and its tickers have ended:
-/// nobody drops a tasklet of its any more, and only its tasklets schedule them.
+/// only its tasklets schedule them any more, and drop them.
 ///
 /// # Safety
 ///
 /// `module` must be the address of a module whose memory is still there.
 pub(crate) unsafe fn module_goes(module: usize) {
-    // First no handler is to be in progress, nor to begin: it might schedule another tasklet, or
-    // still have a guard of its.
-    while let Some(core) = TASKLETS.with(|list| {
+    // First no handler is to be in progress, nor to begin: it might schedule another tasklet, or drop
+    // it, or still have a guard of its. Under the list's lock none is dropped; a run in progress is
+    // waited for without it.
+    while TASKLETS.with(|list| {
         // SAFETY: By the safety requirements.
-        list.find(|core| unsafe { core.is_of(module) } && core.stop_once())
+        list.find(|core| unsafe { core.is_of(module) } && !core.try_to_stop())
+            .is_some()
     }) {
-        // SAFETY: It is on the list, and nobody drops it.
-        unsafe { core.as_ref() }.stop();
+        fsleep(Delta::from_micros(100));
     }
     // Then what is pending is to be through with the callback.
     //
     // SAFETY: By the safety requirements.
     while let Some(core) = unsafe { TASKLETS.unlist_one_of(module) } {
-        // SAFETY: It was on the list, and nobody drops it.
+        // SAFETY: It was on the list, and as no handler runs nobody drops it.
         let core = unsafe { core.as_ref() };
 
         core.condemn();
