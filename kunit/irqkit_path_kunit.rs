@@ -74,8 +74,10 @@ mod tests {
 
     use irqkit::{
         path::{
+            Control,
             Kind,
             Path,
+            PathSet,
             Pending,
             Serial,
             Stamp, //
@@ -94,6 +96,7 @@ mod tests {
             hardirq,
             load::while_running,
             online_cpus,
+            other::Other,
             two_cpus, //
         },
         Digit, //
@@ -456,6 +459,22 @@ napi/rx0.overlap 0\n"
         assert!(*after == *c"7\n");
         assert_eq!(refused, [Err(ERANGE), Err(EINVAL)]);
         assert_eq!(stays, 7);
+        Ok(())
+    }
+
+    /// Files go with the module that the set was made for: later than the code of another may go.
+    #[test]
+    fn controls_of_other_modules_are_refused() -> Result {
+        let device = CString::try_from_fmt(fmt!("foreign"))?;
+        let set = PathSet::new::<Other>(&device)?;
+        let digit = Arc::new(Atomic::new(5), GFP_KERNEL)?;
+        let refused = set.control::<Digit>(digit);
+        // The name is not taken by what there is not.
+        let free = set.path(Kind::Work, Digit::NAME).map(drop);
+        drop(set);
+
+        assert_eq!(refused, Err(EXDEV));
+        assert_eq!(free, Ok(()));
         Ok(())
     }
 

@@ -77,6 +77,7 @@ mod tests {
             work, //
         },
         online_cpus,
+        other::Other,
         two_cpus,
         until, //
     };
@@ -515,25 +516,6 @@ mod tests {
         assert!(refused == Err(EOPNOTSUPP));
         assert_eq!(runs.load(Relaxed), 1);
         Ok(())
-    }
-
-    /// A module that has no code at all.
-    struct Other;
-
-    impl kernel::module::ModuleMetadata for Other {
-        const NAME: &'static CStr = c"irqkit_workqueue_other";
-
-        const THIS_MODULE: ThisModule = {
-            #[expect(dead_code)]
-            struct Empty(core::mem::MaybeUninit<kernel::bindings::module>);
-            // SAFETY: It is all zeroes, and only looked at.
-            unsafe impl Sync for Empty {}
-            static EMPTY: Empty = Empty(core::mem::MaybeUninit::zeroed());
-
-            // SAFETY: There is no right one for what is no module; irqkit compares the address,
-            // and looks for the memory of the module, of which there is none.
-            unsafe { ThisModule::from_ptr((&raw const EMPTY).cast_mut().cast()) }
-        };
     }
 
     /// A queue runs the handlers of its own module only: it would not know when others go.

@@ -43,6 +43,7 @@ pub(crate) mod hardirq;
 pub(crate) mod items;
 pub(crate) mod load;
 pub(crate) mod moment;
+pub(crate) mod other;
 
 /// How long to wait for what must happen. A machine that is slower than this is broken.
 pub(crate) const DEADLINE: Delta = Delta::from_millis(20_000);

@@ -197,10 +197,14 @@ impl PathSet {
     ///
     /// # Errors
     ///
-    /// As [`PathSet::path`].
+    /// As [`PathSet::path`]; `EXDEV` if the control is of another module than the set, which goes
+    /// before the files do.
     pub fn control<C: Control>(&self, data: Arc<C::Data>) -> Result {
         if !names::is_component(C::NAME.to_str()?) {
             return Err(EINVAL);
+        }
+        if !self.tree.lock().is_of(self.module, Bound::<C>::code())? {
+            return Err(EXDEV);
         }
 
         self.shared.take_name(C::NAME)?;

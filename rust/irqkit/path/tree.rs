@@ -98,6 +98,24 @@ impl Tree {
         }
     }
 
+    /// Returns whether the code at `code` is that of `module`, the address of the one that the set was
+    /// made for, null if that is built in.
+    ///
+    /// It may sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if the module is gone.
+    pub(super) fn is_of(&self, module: usize, code: usize) -> Result<bool> {
+        self.root
+            .with(|_| {
+                // SAFETY: The module is still there: before it goes the root is removed, which it is
+                // not during this call.
+                module == 0 || unsafe { irqkit_bindings::within_module(code, module as *const _) }
+            })
+            .ok_or(ENODEV)
+    }
+
     /// Creates the directory `path`, relative to the set's, and those above it, as far as they
     /// don't exist.
     ///
