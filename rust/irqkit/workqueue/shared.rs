@@ -74,7 +74,16 @@ pub(super) struct Shared {
     #[pin]
     reaper: Opaque<bindings::work_struct>,
     reaping: Atomic<bool>,
+    /// Whose turn it is to end the queue: [`NOBODY`]'s, [`SOMEBODY`]'s, or that it has [`ENDED`].
+    ///
+    /// A mutex would be held while items run to their end, which may drop other queues: lockdep can't
+    /// tell one queue's from another's.
+    turn: Atomic<u32>,
 }
+
+const NOBODY: u32 = 0;
+const SOMEBODY: u32 = 1;
+const ENDED: u32 = 2;
 
 // SAFETY: The workqueue may be used by any thread, and so may the rest.
 unsafe impl Send for Shared {}
@@ -113,6 +122,7 @@ impl Shared {
                 unsafe { irqkit_bindings::init_work(work, Some(reap)) };
             }),
             reaping: Atomic::new(false),
+            turn: Atomic::new(NOBODY),
         })
     }
 
@@ -260,6 +270,25 @@ impl Shared {
     /// When it returns no code of an item's type runs or will run, save for what drops handles of
     /// items. To be called in a task that is no handler of the queue; by several, if need be.
     pub(super) fn close(&self) {
+        if self.take_turn() {
+            self.close_in_turn();
+            self.turn.store(NOBODY, Release);
+        }
+    }
+
+    /// Waits until nobody else closes or destroys the queue. Returns false if it was destroyed.
+    fn take_turn(&self) -> bool {
+        loop {
+            match self.turn.cmpxchg(NOBODY, SOMEBODY, Acquire) {
+                Ok(_) => return true,
+                Err(ENDED) => return false,
+                Err(_) => fsleep(Delta::from_micros(100)),
+            }
+        }
+    }
+
+    /// [`Shared::close`], by who has the turn.
+    fn close_in_turn(&self) {
         self.items.with(|items| items.close());
 
         // One at a time, so that interrupts are not off for long.
@@ -296,13 +325,17 @@ impl Shared {
     /// To be called once, by or on behalf of the handle's drop or when there can be no handle any
     /// more, in a task that is no handler of the queue.
     pub(super) unsafe fn finish(&self) {
-        self.close();
+        if !self.take_turn() {
+            return;
+        }
+        self.close_in_turn();
 
         if !self.traits.system {
             // SAFETY: By the type invariant it is valid and nothing is on it. All items are dead,
-            // so nobody queues on it, and the handle is gone.
+            // so nobody queues on it, the handle is gone, and who closes it has the turn.
             unsafe { bindings::destroy_workqueue(self.workqueue()) };
         }
+        self.turn.store(ENDED, Release);
         registry::remove(self);
     }
 
