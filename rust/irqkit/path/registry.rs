@@ -251,8 +251,11 @@ impl State {
     }
 }
 
-/// Removes the sets that the module at the address `module` has left. It may sleep.
-fn remove_sets_of(module: usize) {
+/// Removes the sets that the module at the address `module` has left, and returns whether there were
+/// any. It may sleep.
+fn remove_sets_of(module: usize) -> bool {
+    let mut found = false;
+
     loop {
         let left = STATE
             .lock()
@@ -263,8 +266,9 @@ fn remove_sets_of(module: usize) {
 
         match left {
             Some(id) => remove(id),
-            None => break,
+            None => return found,
         }
+        found = true;
     }
 }
 
@@ -283,10 +287,9 @@ unsafe extern "C" fn module_changed(
         let module = module as usize;
 
         // The module's exit function has run, so nothing is left but what was leaked. First who may
-        // start the rest: users by its files, then its work, which may have made more files.
-        remove_sets_of(module);
-        crate::workqueue::module_goes(module);
-        remove_sets_of(module);
+        // start the rest: users by its files, and its work. Either may have made more of both in the
+        // meantime, so it is not over before a look finds neither.
+        while remove_sets_of(module) | crate::workqueue::module_goes(module) {}
         // SAFETY: By the safety requirements; its memory goes after this.
         unsafe { crate::ticker::module_goes(module) };
         // What ticks may schedule them.

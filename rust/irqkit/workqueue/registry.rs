@@ -69,10 +69,13 @@ pub(super) fn remove(queue: &Shared) {
         .retain(|listed| !core::ptr::eq(&raw const **listed, queue));
 }
 
-/// A module, of which this is the address, goes away: closes the queues that it has left.
+/// A module, of which this is the address, goes away: closes the queues that it has left, and returns
+/// whether there were any.
 ///
 /// They stay listed: someone else may have their handles, or they were leaked and keep their names.
-pub(crate) fn module_goes(module: usize) {
+pub(crate) fn module_goes(module: usize) -> bool {
+    let mut found = false;
+
     loop {
         let left = QUEUES
             .lock()
@@ -82,8 +85,9 @@ pub(crate) fn module_goes(module: usize) {
 
         match left {
             Some(queue) => queue.close(),
-            None => break,
+            None => return found,
         }
+        found = true;
     }
 }
 
