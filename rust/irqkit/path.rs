@@ -301,6 +301,8 @@ impl Path {
     #[inline(never)]
     pub fn scheduled(&self, n: u64) {
         count!(self, Scheduled, n);
+        // A reader that sees one of them end sees it as well.
+        barrier::smp_mb(barrier::Write);
         trace::path_schedule(&self.switch.device, &self.name, false);
     }
 
