@@ -25,6 +25,8 @@ mod tests {
 
     use kernel::{
         bindings::O_NONBLOCK,
+        device::Bound,
+        faux,
         new_mutex,
         prelude::*, //
     };
@@ -285,6 +287,21 @@ mod tests {
         assert!(awaited);
         assert!(gone);
         assert_eq!(second, Ok(()));
+        Ok(())
+    }
+
+    /// What a device with another driver keeps would be called when this module is gone.
+    #[test]
+    fn devices_of_other_drivers_are_refused() -> Result {
+        let parent = faux::Registration::new(c"irqkit_foreign", None)?;
+        let dev: &faux::Device<Bound> = parent.as_ref();
+        let seen = Seen::new(PLENTY)?;
+        let fake = Ok::<_, Error>(Fake::new(&seen, 1));
+        let refused = Registration::<Fake>::new(dev.as_ref(), NAME, LEAST, fake).map(drop);
+        drop(parent);
+
+        assert_eq!(refused, Err(EXDEV));
+        assert!(!seen.was_told(&[Told::Init]));
         Ok(())
     }
 }

@@ -26,7 +26,10 @@ mod tests {
 
     use kernel::{
         bindings,
+        cpu::CpuId,
+        device::Bound,
         error::to_result,
+        faux,
         new_mutex,
         prelude::*,
         sync::{
@@ -37,6 +40,10 @@ mod tests {
 
     use irqkit::{
         context::Task,
+        cpu_hotplug::{
+            self,
+            Watcher, //
+        },
         pm::{
             Registration,
             Sleeper, //
@@ -249,6 +256,35 @@ mod tests {
 
         assert!(gone);
         assert_eq!(refused, Err(EBUSY));
+        assert!(seen.was_told(&[Told::Dropped]));
+        Ok(())
+    }
+
+    /// One who watches CPUs that come and go.
+    struct Idler;
+
+    impl Watcher for Idler {
+        fn online(&self, _cpu: CpuId, _task: Task<'_>) {}
+    }
+
+    /// What a device with another driver keeps would be called when this module is gone.
+    #[test]
+    fn devices_of_other_drivers_are_refused() -> Result {
+        let parent = faux::Registration::new(c"irqkit_foreign", None)?;
+        let dev: &faux::Device<Bound> = parent.as_ref();
+        let seen = Seen::new()?;
+        let fake = Fake {
+            seen: seen.clone(),
+            answer: Ok(()),
+        };
+        let fake = Ok::<_, Error>(fake);
+        let idler = Ok::<_, Error>(Idler);
+        let sleeper = Registration::<Fake>::new(dev.as_ref(), fake).map(drop);
+        let watcher = cpu_hotplug::Registration::<Idler>::new(dev.as_ref(), idler).map(drop);
+        drop(parent);
+
+        assert_eq!(sleeper, Err(EXDEV));
+        assert_eq!(watcher, Err(EXDEV));
         assert!(seen.was_told(&[Told::Dropped]));
         Ok(())
     }

@@ -11,6 +11,7 @@
 #include <linux/compiler_types.h>
 
 #include "barrier.c"
+#include "device.c"
 #include "interrupt.c"
 #include "io.c"
 #include "jump_label.c"

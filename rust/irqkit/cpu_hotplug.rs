@@ -29,7 +29,10 @@ use kernel::{
     types::Opaque, //
 };
 
-use crate::context::Task;
+use crate::{
+    context::Task,
+    owner, //
+};
 
 /// What wants to know when CPUs come and go.
 ///
@@ -262,11 +265,12 @@ impl<T: Watcher> Registration<T> {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// `EXDEV` if the watcher is not of the module whose driver the device is bound to; `ENOMEM`.
     pub fn new<E>(dev: &Device<Bound>, watcher: impl PinInit<T, E>) -> Result<Self>
     where
         Error: From<E>,
     {
+        owner::check(dev, Node::<T>::online as *const ())?;
         Ok(Self(Devres::new::<Error>(dev, Node::new(watcher))?))
     }
 }

@@ -31,7 +31,10 @@ use kernel::{
     types::Opaque, //
 };
 
-use crate::context::Task;
+use crate::{
+    context::Task,
+    owner, //
+};
 
 /// How much entropy there is in what a generator gives, in bits for each 1024 bits.
 ///
@@ -243,7 +246,8 @@ impl<T: Source> Registration<T> {
     ///
     /// # Errors
     ///
-    /// `EEXIST` if the name is taken, `ENOMEM`, and what [`Source::init`] fails with.
+    /// `EEXIST` if the name is taken, `EXDEV` if the source is not of the module whose driver the
+    /// device is bound to, `ENOMEM`, and what [`Source::init`] fails with.
     pub fn new<E>(
         dev: &Device<Bound>,
         name: &CStr,
@@ -253,6 +257,7 @@ impl<T: Source> Registration<T> {
     where
         Error: From<E>,
     {
+        owner::check(dev, read::<T> as *const ())?;
         let generator = Generator::new(CString::try_from(name)?, quality, source);
         Ok(Self(Devres::new::<Error>(dev, generator)?))
     }

@@ -31,6 +31,7 @@ pub mod hwrng;
 pub mod irq;
 mod listed;
 pub mod net;
+mod owner;
 pub mod param;
 pub mod path;
 pub mod pci;

@@ -22,7 +22,10 @@ use kernel::{
     types::Opaque, //
 };
 
-use crate::context::Task;
+use crate::{
+    context::Task,
+    owner, //
+};
 
 /// What wants to know when the machine sleeps.
 pub trait Sleeper: Send + Sync + 'static {
@@ -107,11 +110,12 @@ impl<T: Sleeper> Registration<T> {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// `EXDEV` if the sleeper is not of the module whose driver the device is bound to; `ENOMEM`.
     pub fn new<E>(dev: &Device<Bound>, sleeper: impl PinInit<T, E>) -> Result<Self>
     where
         Error: From<E>,
     {
+        owner::check(dev, notify::<T> as *const ())?;
         Ok(Self(Devres::new::<Error>(dev, Notifier::new(sleeper))?))
     }
 }

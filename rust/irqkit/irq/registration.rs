@@ -26,6 +26,7 @@ use super::{
     Line,
     Vectors, //
 };
+use crate::owner;
 
 /// What the irq core's action refers to.
 ///
@@ -92,6 +93,8 @@ impl<S: Served> Registration<S> {
         name: &CStr,
         served: impl PinInit<S, Error>,
     ) -> Result<Self> {
+        // The handlers of one `S` are in one module.
+        owner::check(dev, hard::<S> as *const ())?;
         line.prepare(flags & bindings::IRQF_SHARED != 0);
         let kept = line.clone();
         let name = CString::try_from(name)?;

@@ -66,8 +66,9 @@ impl Trigger {
 ///
 /// All of [`Request::plain`], [`Request::threaded`] and [`Request::thread_only`] fail with what the
 /// kernel says, [`EBUSY`] foremost: the line has another user, and one of the two does not want to
-/// share it, or they differ in the trigger or in `IRQF_ONESHOT`; and with [`ENOMEM`], and what
-/// initialising the handler fails with.
+/// share it, or they differ in the trigger or in `IRQF_ONESHOT`; with [`EXDEV`] if the handler is not
+/// of the module whose driver the device is bound to; and with [`ENOMEM`], and what initialising the
+/// handler fails with.
 ///
 /// # Invariants
 ///
