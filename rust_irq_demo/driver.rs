@@ -14,6 +14,7 @@ use irqkit::{
     path::PathSet,
     pci::{
         device_id,
+        enable_memory,
         is_memory,
         BusMaster, //
     }, //
@@ -60,6 +61,8 @@ pub(crate) struct EduDriver;
 ///    busy that has other users.
 /// 5. Bus mastering: the device can't reach memory any more.
 /// 6. The DMA memory.
+///
+/// What devres holds goes after them all: the vectors, the registers, and that the device is enabled.
 pub(crate) struct Bound<'bound> {
     _leave: Leave,
     _files: PathSet,
@@ -115,7 +118,7 @@ impl pci::Driver for EduDriver {
                 dev_err!(pdev, "not an edu device: BAR 0 is not memory\n");
                 return Err(ENODEV);
             }
-            pdev.enable_device_mem()?;
+            enable_memory(pdev)?;
             let bar = pdev
                 .iomap_region_sized::<{ regs::END }>(0, crate::NAME)
                 .inspect_err(|e| {

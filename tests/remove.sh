@@ -10,7 +10,7 @@
 
 # shellcheck source=tests/lib/edu.sh
 . "$(dirname "$0")/lib/edu.sh"
-plan 47
+plan 50
 
 fire_pids=()
 # Keeps a device as busy as it gets, until it is gone. Times are taken from before the first one is under fire to
@@ -50,6 +50,16 @@ in_interrupts() { grep -c "$driver" /proc/interrupts || :; }
 alive() {
 	wait_for 10 test -e "$debugfs/$1" && timeout 30 sh -c "echo '20 paced' >$debugfs/$1/trigger"
 }
+
+# Each time a driver enables a device counts, and so does each time one is done with it.
+unload
+idle=$(cat $pci/$edu2/enable)
+load irq_mode=auto
+assert_eq "a device that is bound is enabled once more" $((idle + 1)) "$(cat $pci/$edu2/enable)"
+echo $edu2 >"/sys/bus/pci/drivers/$driver/unbind"
+assert_eq "and when it is unbound not any more" "$idle" "$(cat $pci/$edu2/enable)"
+echo $edu2 >"/sys/bus/pci/drivers/$driver/bind"
+assert_eq "as often as it is bound" $((idle + 1)) "$(cat $pci/$edu2/enable)"
 
 # $1 unbinds $2 under fire, several times.
 for device in $edu0 $edu2; do

@@ -27,6 +27,7 @@ use kernel::{
 
 use irqkit::pci::{
     device_id,
+    enable_memory,
     is_memory,
     BusMaster, //
 };
@@ -129,7 +130,7 @@ impl pci::Driver for Driver {
             if !is_memory(pdev, 0) {
                 return Err(ENODEV);
             }
-            pdev.enable_device_mem()?;
+            enable_memory(pdev)?;
 
             let edu = Arc::new(
                 Edu {

@@ -61,7 +61,10 @@ pub use line::{
     Line, //
 };
 pub use registration::Registration;
-pub(crate) use registry::Registry;
+pub(crate) use registry::{
+    has_vectors,
+    Registry, //
+};
 pub use request::{
     Request,
     Trigger, //

@@ -3,6 +3,7 @@
 //! What a PCI driver needs beside its interrupts, and [`kernel::pci`] does not offer safely yet.
 //!
 //! - [`WithDmaMask`]: a driver whose devices reach a given number of address bits.
+//! - [`enable_memory`]: a device that decodes its memory until it is unbound.
 //! - [`BusMaster`]: bus mastering for as long as a value lives.
 //! - [`Intx`]: silence the INTx pin of one device, from any context.
 //!
@@ -14,7 +15,10 @@ use kernel::{
         Bound,
         Core, //
     },
-    devres::Devres,
+    devres::{
+        self,
+        Devres, //
+    },
     dma::{
         Device as _,
         DmaMask, //
@@ -26,7 +30,10 @@ use kernel::{
 
 use core::marker::PhantomData;
 
-use crate::raw_lock::RawLock;
+use crate::{
+    irq,
+    raw_lock::RawLock, //
+};
 
 mod power;
 
@@ -158,6 +165,25 @@ impl<T: pci::Driver, const BITS: u32> pci::Driver for WithDmaMask<T, BITS> {
     fn unbind<'bound>(dev: &'bound pci::Device<Core<'_>>, this: Pin<&Self::Data<'bound>>) {
         T::unbind(dev, this);
     }
+}
+
+/// Has a device decode its memory, until it is unbound: after everything else that device-managed
+/// resources hold, for which it is to be called first. Task context.
+///
+/// Stands for `pci_enable_device_mem()` and `pci_disable_device()`, which the former alone would leave
+/// out.
+///
+/// # Errors
+///
+/// [`EBUSY`] if the function has interrupt vectors already, which would have to go first; `ENOMEM`, and
+/// what the kernel says.
+pub fn enable_memory(dev: &pci::Device<Core<'_>>) -> Result {
+    if irq::has_vectors(dev.as_ref()) {
+        return Err(EBUSY);
+    }
+    // SAFETY: Device-managed resources end before the device has no driver any more.
+    let power = unsafe { Power::on(dev)? };
+    devres::register(dev.as_ref(), power, GFP_KERNEL)
 }
 
 /// Bus mastering of a device, on for as long as this value lives.
