@@ -190,6 +190,11 @@ impl Station {
         Ok(Arc::new(station, GFP_KERNEL)?)
     }
 
+    /// Whether the interrupt is INTx; else it is MSI.
+    pub(crate) fn is_intx(&self) -> bool {
+        self.intake.intx
+    }
+
     /// Waits for the handlers that are running, to their very end.
     ///
     /// What they have done shows earlier, but a handler is counted when it returns. The end of a

@@ -8,12 +8,13 @@
 
 # shellcheck source=tests/lib/edu.sh
 . "$(dirname "$0")/lib/edu.sh"
-plan 6
+plan 7
 
 unload
 mark_log
 modprobe $driver irq_mode=intx irq_shared=0
 check "the first device has the line" test -e "$debugfs/$edu0"
+assert_eq "which is INTx, though not shared" intx "$(field $edu0 irq mode)"
 check_fails "the second one has not" test -e "$debugfs/$edu1"
 assert_match "the log says why" "EBUSY|-16|busy|taken" "$(driver_log)"
 write_errno "bind says EBUSY" EBUSY "/sys/bus/pci/drivers/$driver/bind" $edu1

@@ -30,7 +30,7 @@ impl Control for Irq {
         seq_print!(
             out,
             "mode {}\n",
-            if line.is_shared() { "intx" } else { "msi" }
+            if station.is_intx() { "intx" } else { "msi" }
         );
         seq_print!(out, "affinity {affinity}\n");
         seq_print!(out, "effective_affinity {effective}\n");
