@@ -23,7 +23,11 @@ use kernel::{
         },
         Mutex, //
     },
-    time::Delta, //
+    time::{
+        Delta,
+        Instant,
+        Monotonic, //
+    }, //
 };
 
 use crate::{
@@ -314,12 +318,19 @@ impl Dma {
             (memory, inside)
         };
 
+        let began = Instant::<Monotonic>::now();
         self.outcome.expect();
-        if let Err(e) = hw.start_dma(src, dst, range.len, to_memory) {
-            self.outcome.give_up();
-            return Err(e);
+        let mut running = hw.start_dma(src, dst, range.len, to_memory).map(|()| true);
+
+        // An end that was told between `expect` and the start is not that of this transfer: an earlier
+        // one's, or one that `trigger` made up. So the device's own word counts here as well.
+        while let Ok(true) = running {
+            self.outcome.wait(hw, LIMIT - began.elapsed())?;
+            self.outcome.expect();
+            running = hw.dma_running();
         }
-        self.outcome.wait(hw, LIMIT)
+        self.outcome.give_up();
+        running.map(|_| ())
     }
 
     /// Called by the IRQ thread when the device says that it is done.

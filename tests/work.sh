@@ -9,7 +9,7 @@
 
 # shellcheck source=tests/lib/edu.sh
 . "$(dirname "$0")/lib/edu.sh"
-plan 33
+plan 34
 
 factorial() { echo "$2" >"$(edu "$1" factorial)" && field "$1" factorial value; }
 dma() { echo "$2" >"$(edu "$1" dma)" && field "$1" dma result; }
@@ -51,3 +51,15 @@ echo "300 0x101 acked" >"$(edu $edu0 trigger)" &
 assert_eq "12! under false ends" 479001600 "$(factorial $edu0 12)"
 assert_eq "DMA under false ends" 0 "$(dma $edu0 "roundtrip 4095")"
 wait
+
+# So many of them that some come just before the transfer begins.
+load irq_mode=auto storm_limit=0
+echo none >"$(edu $edu2 defer)"
+(while [ -e "$(edu $edu2 trigger)" ] && echo "2000 0x100 burst" >"$(edu $edu2 trigger)"; do :; done) 2>/dev/null &
+results=
+for ((i = 0; i < 20; i++)); do
+	results+=$(dma $edu2 "roundtrip 64" 2>&1 || :)
+done
+unload
+wait
+assert_eq "20 times DMA under more false ends" "$(printf '0%.0s' {1..20})" "$results"
