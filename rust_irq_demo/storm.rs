@@ -23,7 +23,9 @@ use kernel::{
             Relaxed,
             Release, //
         },
+        new_mutex,
         new_spinlock_irq,
+        Mutex,
         SpinLockIrq, //
     },
     time::{
@@ -169,6 +171,8 @@ pub(crate) struct Storm {
     source: Atomic<u32>,
     /// When the storm to order ends.
     until: Atomic<u64>,
+    #[pin]
+    ordering: Mutex<()>,
 }
 
 impl Storm {
@@ -187,6 +191,7 @@ impl Storm {
             epoch: Instant::now(),
             source: Atomic::new(Source::None as u32),
             until: Atomic::new(0),
+            ordering <- new_mutex!((), "Storm::ordering"),
         })
     }
 
@@ -264,6 +269,8 @@ impl Storm {
     ///
     /// `EBUSY` if there is one already.
     pub(crate) fn order(&self, source: Source, ms: u64) -> Result {
+        // One who orders at a time.
+        let _ordering = self.ordering.lock();
         if self.source() != Source::None {
             return Err(EBUSY);
         }
