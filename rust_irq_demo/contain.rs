@@ -56,14 +56,22 @@ pub(crate) fn contain(intake: &Intake, task: Task<'_>, mut poll: impl FnMut() ->
         POLL_INTERVAL.as_millis(),
     );
 
-    let mut calm = 0;
-    while calm < CALM_POLLS && !edu.hw.is_lost() {
+    let mut look = Instant::<Monotonic>::now();
+    let (mut polls, mut found) = (0, 0);
+    while !edu.hw.is_lost() {
         task.sleep(POLL_INTERVAL);
-        calm = match poll() {
-            Ok(true) => 0,
-            Ok(false) => calm + 1,
+        match poll() {
+            Ok(something) => found += u32::from(something),
             Err(_) => break,
-        };
+        }
+        polls += 1;
+        if polls == CALM_POLLS {
+            if edu.storm.is_over(found, look.elapsed()) {
+                break;
+            }
+            look = Instant::now();
+            (polls, found) = (0, 0);
+        }
     }
 
     edu.storm.end(began.elapsed(), || {

@@ -9,7 +9,8 @@
 //!
 //! The hard handler finds it and masks the source, since whatever runs later may never get to run.
 //! From then on the device is polled ([`crate::contain`]), [`POLL_INTERVAL`] apart, what it has is
-//! served, and the source is unmasked when it has been calm for [`CALM_POLLS`] polls in a row.
+//! served, and the source is unmasked after [`CALM_POLLS`] polls of which most found nothing, at a
+//! rate below `storm_limit`: a source that goes on, but no faster than it may, is not a storm.
 //!
 //! Masked is the device, by the Interrupt Disable bit of its command register, where the line may
 //! have other users (INTx); it is the line where it is ours alone (MSI).
@@ -53,17 +54,19 @@ const STARVED_LIMIT: u64 = 10_000;
 /// Time between two polls of a masked source.
 pub(crate) const POLL_INTERVAL: Delta = Delta::from_millis(1);
 
-/// As many polls in a row that find nothing end a storm.
+/// After as many polls it is looked at whether the storm is over.
 pub(crate) const CALM_POLLS: u32 = 20;
 
-/// The time over which rates are measured.
+/// The time over which rates are measured; and where a tenth of the limit is but a few, a second.
 const WINDOW_NS: u64 = 100_000_000;
 const WINDOWS_PER_SECOND: u32 = 10;
+const FEW: u32 = 100;
+const SECOND_NS: u64 = 1_000_000_000;
 
 /// Finds out whether something happens too often.
 ///
-/// Reads the clock only once in a tenth of the limit. Used by the hard handler alone, which never
-/// runs beside itself.
+/// Reads the clock only once in a tenth of the limit, or in all of a low one. Used by the hard handler
+/// alone, which never runs beside itself.
 struct Meter {
     count: Atomic<u32>,
     began: Atomic<u64>,
@@ -80,8 +83,13 @@ impl Meter {
     /// Counts one; returns whether there were more than `limit` a second of late.
     #[inline]
     fn hit(&self, limit: u32, now: impl FnOnce() -> u64) -> bool {
+        let (most, window) = if limit < FEW {
+            (limit, SECOND_NS)
+        } else {
+            (limit / WINDOWS_PER_SECOND, WINDOW_NS)
+        };
         let count = self.count.load(Relaxed).saturating_add(1);
-        if count <= limit / WINDOWS_PER_SECOND {
+        if count <= most {
             self.count.store(count, Relaxed);
             return false;
         }
@@ -90,7 +98,7 @@ impl Meter {
         let now = now();
         let began = self.began.load(Relaxed);
         self.began.store(now, Relaxed);
-        now.saturating_sub(began) < WINDOW_NS
+        now.saturating_sub(began) < window
     }
 
     #[inline]
@@ -245,6 +253,19 @@ impl Storm {
     pub(crate) fn poll(&self, found: bool) {
         self.polls.fetch_add(1, Relaxed);
         self.polled.fetch_add(u64::from(found), Relaxed);
+    }
+
+    /// Whether [`CALM_POLLS`] polls of which `found` found something, and which took `time`, say that
+    /// the storm is over.
+    ///
+    /// A poll that finds something can't tell how often that happened. So if most of them do, it may be
+    /// faster than any limit.
+    pub(crate) fn is_over(&self, found: u32, time: Delta) -> bool {
+        let limit = u64::from(self.limit.load(Relaxed));
+        let ns = u64::try_from(time.as_nanos()).unwrap_or(0);
+
+        found <= CALM_POLLS / 2
+            && (limit == 0 || found == 0 || u64::from(found) * SECOND_NS < limit.saturating_mul(ns))
     }
 
     /// Ends an episode: from now on the hard handler may find the next one. `unmask` lets the
