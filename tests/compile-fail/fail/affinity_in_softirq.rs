@@ -33,6 +33,8 @@ pub fn spread(line: &Line, cpus: CpuList, soft: SoftIrq<'_>) {
 }
 
 pub fn spread_at_once(line: &Line, cpus: CpuList, hard: HardIrq<'_>) {
+    let _ = line.affinity(hard); //~ ERROR E0308 expected `Task<'_>`, found `HardIrq<'_>`
+    let _ = line.effective_affinity(hard); //~ ERROR E0308 expected `Task<'_>`, found `HardIrq<'_>`
     let _ = line.update_affinity_hint(hard, None); //~ ERROR E0308 expected `Task<'_>`, found `HardIrq<'_>`
     let _ = line.set_affinity_and_hint(hard, cpus); //~ ERROR E0308 expected `Task<'_>`, found `HardIrq<'_>`
     let _ = (line, hard);
