@@ -130,12 +130,19 @@ macro_rules! token {
 token! {
     /// A hard interrupt handler: it may not sleep, and no softirq and no handler of the same
     /// interrupt runs on this CPU before it returns.
+    ///
+    /// Where handlers are forced into threads (`threadirqs`, PREEMPT_RT) it is a task with softirqs
+    /// off. With PREEMPT_RT that task may be preempted, by others that do the work of softirqs as well:
+    /// what a handler has in common with softirqs is to be locked.
     HardIrq, GFP_ATOMIC, true, in_hard_handler
 }
 
 token! {
     /// A softirq, such as a tasklet: it may not sleep; hard interrupts may interrupt it, other
     /// softirqs of this CPU may not.
+    ///
+    /// With PREEMPT_RT it is a task that may be preempted, by others that do the work of softirqs as
+    /// well: what it has in common with those is to be locked.
     SoftIrq, GFP_ATOMIC, true, in_softirq_handler
 }
 

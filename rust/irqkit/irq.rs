@@ -32,7 +32,8 @@
 //! made to do. Here devres owns the action, the handler inside it included, and releases it no
 //! later than when the device is unbound; the [`Registration`] is just a way to do so earlier.
 //! Handlers are `'static`. So whoever forgets a registration keeps its interrupt until the driver
-//! lets go of the device, and nothing else happens. The same goes for [`Vectors`], which devres
+//! lets go of the device, and nothing else happens. (A driver of another module than the handlers'
+//! could have it longer than they are there, and is refused.) The same goes for [`Vectors`], which devres
 //! releases after all that were registered on them, because they are older.
 //!
 //! C header: [`include/linux/interrupt.h`](srctree/include/linux/interrupt.h)
@@ -140,7 +141,10 @@ pub trait ThreadedHandler: Send + Sync + 'static {
 }
 
 /// The handler of an interrupt that is handled in its thread alone; the line stays masked until
-/// it returns.
+/// it returns, if it is one that can be masked.
+///
+/// MSIs are not, as their chip says that there is no need (`IRQCHIP_ONESHOT_SAFE`): nothing repeats a
+/// message by itself. One that comes meanwhile has the thread run once more.
 pub trait ThreadHandler: Send + Sync + 'static {
     /// Handles an interrupt.
     ///

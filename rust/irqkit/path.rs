@@ -32,8 +32,10 @@
 //! so an increment can't get lost: a reset takes a reading of the counters as the baseline that
 //! later readings are shown relative to ([`counters::rebase`]). Work in flight at that time is kept
 //! as scheduled, so that the books balance when it has run. Histograms are emptied by the CPUs that
-//! own them, when they next record ([`histogram::Cell`]); a run that a reset finds in the middle is
-//! in neither `runs` nor the histograms afterwards.
+//! own them, when they next record ([`histogram::Cell`]). A run that a reset finds in the middle is
+//! not in the histograms afterwards, and not in `runs`. One that begins at the very time of the reset
+//! may be in the one and not in the other: first the counters are read, then the histograms' epoch is
+//! raised.
 
 use core::marker::PhantomData;
 

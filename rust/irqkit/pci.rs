@@ -129,6 +129,9 @@ pub const fn device_id(vendor: u16, device: u16) -> pci::DeviceId {
 /// is unsafe in [`kernel::dma`]. Made here, before the driver saw the device for the first time,
 /// nobody can be doing that.
 ///
+/// So `probe` is for the bus alone, although it can't be hidden: whoever calls it by hand, from the
+/// `probe` of `T` for instance, may do so only while nothing of the device is allocated or mapped.
+///
 /// `probe` fails with `EIO` if the platform can't address that little.
 ///
 /// # Examples

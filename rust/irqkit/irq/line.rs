@@ -283,7 +283,10 @@ impl Line {
     /// Moves the interrupt to `cpus`, and tells user space (`/proc/irq/N/affinity_hint`) that it
     /// should stay there.
     ///
-    /// Stands for `irq_set_affinity_and_hint()`.
+    /// Stands for `irq_set_affinity_and_hint()`, which does not say if the interrupt stayed where it
+    /// was, because none of these CPUs is online or its chip can't be told: then the hint is set, and
+    /// [`Line::affinity`] has the CPUs that it may go to. A chip that moves it with the next interrupt
+    /// shows the new ones only then.
     ///
     /// # Errors
     ///

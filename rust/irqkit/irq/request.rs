@@ -120,7 +120,7 @@ impl<'a> Request<'a> {
     }
 
     /// Keeps the line masked from the hard handler until the thread has run (`IRQF_ONESHOT`), for
-    /// devices that the hard handler can't silence.
+    /// devices that the hard handler can't silence. It does nothing to MSIs (`IRQCHIP_ONESHOT_SAFE`).
     pub fn oneshot(self) -> Self {
         Self {
             oneshot: true,
