@@ -327,6 +327,8 @@ impl Storm {
 
     pub(crate) fn set_limit(&self, limit: u32) {
         self.limit.store(limit, Relaxed);
+        // What was counted under the last one may be more than the new one allows.
+        self.rate.reset();
     }
 
     /// Why the last episode began.
