@@ -27,11 +27,15 @@ struct page_pool *irqkit_helper_page_pool_create(struct net_device *dev, struct 
 	return page_pool_create(&params);
 }
 
-/* Returns where the fragment is, how large, and its address for the device. */
+/*
+ * Returns where the fragment is, how large, and its address for the device. Where it
+ * may sleep nothing is received meanwhile, and what memory is waited for may be an
+ * answer that this device receives: one try, and no waiting for others to free some.
+ */
 void *irqkit_helper_page_pool_alloc(struct page_pool *pool, unsigned int *size, bool atomic,
 				    u64 *address)
 {
-	gfp_t gfp = (atomic ? GFP_ATOMIC : GFP_KERNEL) | __GFP_NOWARN;
+	gfp_t gfp = (atomic ? GFP_ATOMIC : GFP_KERNEL | __GFP_NORETRY) | __GFP_NOWARN;
 	unsigned int offset;
 	struct page *page = page_pool_alloc(pool, &offset, size, gfp);
 

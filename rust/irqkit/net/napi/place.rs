@@ -78,7 +78,8 @@ impl InNapi for Idle<'_> {
     const ATOMIC: bool = false;
 
     fn alloc_flags(&self) -> Flags {
-        GFP_KERNEL
+        // What memory is waited for may be an answer that this instance receives.
+        GFP_NOWAIT
     }
 }
 
