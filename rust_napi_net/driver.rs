@@ -75,6 +75,7 @@ use crate::{
     },
     recover::{
         self,
+        Ill,
         Nap,
         Recover,
         Session,
@@ -337,7 +338,7 @@ impl<K: Kind> Parts<'_, '_, K> {
             completer,
             kicks,
             ring: size,
-            ill: Atomic::new(false),
+            ill: Ill::new(),
         };
         Ok((queue, sibling))
     }

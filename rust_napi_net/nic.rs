@@ -49,7 +49,11 @@ use crate::{
         Kicks, //
     },
     kind::Kind,
-    recover::Recover,
+    recover::{
+        Ill,
+        Note,
+        Recover, //
+    },
     rx::{
         refill::Refill,
         Receiver, //
@@ -77,8 +81,8 @@ pub(crate) struct TxPath<K: Kind> {
     pub(crate) kicks: Arc<Kicks>,
     /// How many descriptors its ring has.
     pub(crate) ring: u16,
-    /// It came to a standstill, and is to be reset.
-    pub(crate) ill: Atomic<bool>,
+    /// It came to a standstill, and is to be reset unless it goes on.
+    pub(crate) ill: Ill,
 }
 
 /// A network card.
@@ -194,9 +198,9 @@ impl<K: Kind> net::Driver for Nic<K> {
         Xmit::Done
     }
 
-    fn tx_timeout(&self, _device: &net::Device, queue: u16, _ctx: SoftIrq<'_>) {
+    fn tx_timeout(&self, device: &net::Device, queue: u16, _ctx: SoftIrq<'_>) {
         if let Some(tx) = self.tx.get(usize::from(queue)) {
-            tx.ill.store(true, Relaxed);
+            tx.ill.put(Note::of(device, queue));
             self.recover.request();
         }
     }

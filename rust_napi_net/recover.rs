@@ -73,6 +73,46 @@ const DONE: u8 = 0;
 pub(crate) const COMMAND: usize = 8;
 pub(crate) const ANSWER: usize = 1;
 
+/// What a transmit queue had got back when it came to a standstill. As long as it has no more, it stands still.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) struct Note(u64);
+
+impl Note {
+    /// What it has now. The queue's lock is held.
+    pub(crate) fn of(device: &irqkit::net::Device, index: u16) -> Self {
+        Self(
+            device
+                .tx_stats(index)
+                .map_or(0, |stats| stats.get(TxStat::Packets)),
+        )
+    }
+}
+
+/// The note that was taken last, if there is one.
+pub(crate) struct Ill(Atomic<u64>);
+
+impl Ill {
+    /// No packet count.
+    const NONE: u64 = u64::MAX;
+
+    pub(crate) const fn new() -> Self {
+        Self(Atomic::new(Self::NONE))
+    }
+
+    /// Any context.
+    pub(crate) fn put(&self, note: Note) {
+        self.0.store(note.0, Relaxed);
+    }
+
+    /// Takes it away.
+    fn take(&self) -> Option<Note> {
+        match self.0.xchg(Self::NONE, Full) {
+            Self::NONE => None,
+            packets => Some(Note(packets)),
+        }
+    }
+}
+
 /// A card at work, for what is to be done to it as a whole.
 #[pin_data]
 pub(crate) struct Session<K: Kind> {
@@ -140,13 +180,23 @@ impl<K: Kind> Session<K> {
             })
     }
 
-    /// Resets one transmit queue, and lets it go on.
-    fn reset_tx(&self, task: Task<'_>, index: u16) -> Result {
+    /// Resets one transmit queue, and lets it go on. One that `note` was taken of, and from which something came
+    /// back since, or does now, is left alone: returns false.
+    fn reset_tx(&self, task: Task<'_>, index: u16, note: Note) -> Result<bool> {
         let tx = self.nic.tx.get(usize::from(index)).ok_or(ENOENT)?;
         let (_, number) = config::queues_of(index).ok_or(ENOENT)?;
 
-        // If it fails, all of the device is reset, and this with it.
-        tx::park(&mut tx.cell.lock_task(task).locked());
+        {
+            let mut guard = tx.cell.lock_task(task);
+            let mut queue = guard.locked();
+            // Who is to see to it may have been kept from that for as long.
+            tx::complete(&mut queue, |skb| skb.consume(task));
+            if note != Note::of(&self.nic.desk.device, index) {
+                return Ok(false);
+            }
+            // If what follows fails, all of the device is reset, and this with it.
+            tx::park(&mut queue);
+        }
         self.live.reset_queue(task, number)?;
 
         let mut guard = tx.cell.lock_task(task);
@@ -156,7 +206,7 @@ impl<K: Kind> Session<K> {
         queue.reset();
         tx::unpark(&mut queue);
         tx::count(&self.nic.desk.device, index, TxStat::Dropped, lost);
-        Ok(())
+        Ok(true)
     }
 
     /// Resets the device, and empties its queues.
@@ -194,6 +244,8 @@ impl<K: Kind> Session<K> {
         }
         for tx in nic.tx.iter() {
             resume.queue(tx.cell.lock_task(task).locked().ring())?;
+            // It was about what is no more.
+            tx.ill.take();
         }
         if let Some(control) = &mut *self.control.lock() {
             resume.control(control)?;
@@ -322,13 +374,16 @@ impl<K: Kind> Handler for Doctor<K> {
         let mut all = self.all.xchg(false, Full);
 
         for (tx, index) in session.nic.tx.iter().zip(0u16..) {
-            if !tx.ill.xchg(false, Full) || all {
+            let Some(note) = tx.ill.take().filter(|_| !all) else {
                 continue;
-            }
-            match session.reset_tx(task, index) {
-                Ok(()) => {
+            };
+            match session.reset_tx(task, index, note) {
+                Ok(true) => {
                     run.items(1);
                     dev_warn!(desk.function, "tx{index}: nothing came back: reset\n");
+                }
+                Ok(false) => {
+                    dev_info!(desk.function, "tx{index}: it came back late: not reset\n");
                 }
                 Err(e) => {
                     dev_warn!(
