@@ -4,6 +4,7 @@
 
 use kernel::{
     device::Core,
+    new_mutex,
     pci,
     prelude::*,
     str::CString,
@@ -405,15 +406,16 @@ impl<K: Kind> Card<K> {
             _ => None,
         };
 
-        let nic = Nic {
+        let nic = pin_init!(Nic {
             desk,
             virtio,
             rx,
             tx,
             recover: parts.recover.clone(),
             open: Atomic::new(false),
-        };
-        let nic = Arc::new(nic, GFP_KERNEL)?;
+            link <- new_mutex!((), "Nic::link"),
+        });
+        let nic = Arc::pin_init(nic, GFP_KERNEL)?;
         let circles = Circles(nic.clone());
 
         let live = setup.start(pdev, policy, &files, nic.clone())?;

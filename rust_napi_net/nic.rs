@@ -10,7 +10,8 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
-        Arc, //
+        Arc,
+        Mutex, //
     }, //
 };
 
@@ -86,6 +87,7 @@ pub(crate) struct TxPath<K: Kind> {
 }
 
 /// A network card.
+#[pin_data]
 pub(crate) struct Nic<K: Kind> {
     pub(crate) desk: Arc<Desk>,
     pub(crate) virtio: Arc<Device>,
@@ -94,14 +96,25 @@ pub(crate) struct Nic<K: Kind> {
     pub(crate) recover: Recover<K>,
     /// It is up.
     pub(crate) open: Atomic<bool>,
+    /// Who holds this asks for the state of the link and tells the core: of two who do, the last one is right.
+    #[pin]
+    pub(crate) link: Mutex<()>,
 }
 
 impl<K: Kind> Nic<K> {
     /// Tells the core whether the link is up.
     pub(crate) fn update_link(&self, task: Task<'_>) {
+        let _guard = self.link.lock();
         let up = link_is_up(&self.desk.plan, &self.virtio);
 
         self.desk.device.set_carrier(task, up);
+    }
+
+    /// Tells the core that there is no link, whatever the device would say.
+    pub(crate) fn cut_link(&self, task: Task<'_>) {
+        let _guard = self.link.lock();
+
+        self.desk.device.set_carrier(task, false);
     }
 
     /// Lets go of what holds the queues in a circle. Nobody opens the device any more.
@@ -136,7 +149,7 @@ impl<K: Kind> Handler for Nic<K> {
         match event {
             Event::Config => self.update_link(task),
             // What is gone can't be brought back, and is about to be unbound.
-            Event::Trouble(Health::Gone) => self.desk.device.set_carrier(task, false),
+            Event::Trouble(Health::Gone) => self.cut_link(task),
             Event::Trouble(_) => self.recover.request_all(),
         }
     }

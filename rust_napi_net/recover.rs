@@ -410,7 +410,7 @@ impl<K: Kind> Handler for Doctor<K> {
                 dev_warn!(desk.function, "the device was reset, and works again\n");
             }
             Err(e) => {
-                desk.device.set_carrier(task, false);
+                session.nic.cut_link(task);
                 self.try_again(this, &session, e);
             }
         }
