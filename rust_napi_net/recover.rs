@@ -113,16 +113,27 @@ impl Ill {
     }
 }
 
+/// How a card spends the time in which the machine sleeps.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Rest {
+    /// It does not sleep.
+    Awake,
+    /// It was taken down, and is to be set to work again.
+    Asleep,
+    /// It could not be taken down in order, and is to be reset.
+    Faint,
+}
+
 /// A card at work, for what is to be done to it as a whole.
 #[pin_data]
 pub(crate) struct Session<K: Kind> {
     pub(crate) live: Live<Nic<K>>,
     #[pin]
     control: Mutex<Option<Control>>,
-    /// The machine sleeps or is about to: nobody but who wakes it touches the device. Who holds this does
-    /// something to the card as a whole.
+    /// Whether the machine sleeps or is about to: nobody but who wakes it touches the device then. Who holds this
+    /// does something to the card as a whole.
     #[pin]
-    asleep: Mutex<bool>,
+    rest: Mutex<Rest>,
     pub(crate) nic: Arc<Nic<K>>,
 }
 
@@ -136,7 +147,7 @@ impl<K: Kind> Session<K> {
             pin_init!(Self {
                 live,
                 control <- new_mutex!(control, "Session::control"),
-                asleep <- new_mutex!(false, "Session::asleep"),
+                rest <- new_mutex!(Rest::Awake, "Session::rest"),
                 nic,
             }),
             GFP_KERNEL,
@@ -355,8 +366,8 @@ impl<K: Kind> Handler for Doctor<K> {
         let Some(session) = self.session.lock().clone() else {
             return;
         };
-        let asleep = session.asleep.lock();
-        if *asleep {
+        let rest = session.rest.lock();
+        if *rest != Rest::Awake {
             // Who wakes it asks again.
             return;
         }
@@ -490,26 +501,38 @@ pub(crate) struct Nap<K: Kind>(pub(crate) Arc<Session<K>>);
 
 impl<K: Kind> Sleeper for Nap<K> {
     fn sleep(&self, task: Task<'_>) -> Result {
-        let mut asleep = self.0.asleep.lock();
+        let mut rest = self.0.rest.lock();
 
-        self.0
-            .down(task)
-            .inspect(|()| *asleep = true)
-            // The machine stays awake.
-            .inspect_err(|_| self.0.nic.recover.request_all())
+        *rest = match self.0.down(task) {
+            Ok(()) => Rest::Asleep,
+            // That is no reason for the machine to stay awake. It loses its power, which helps, if anything.
+            Err(e) => {
+                dev_err!(
+                    self.0.nic.desk.function,
+                    "the device can't be stopped ({}): it is reset when the machine wakes\n",
+                    e.to_errno()
+                );
+                Rest::Faint
+            }
+        };
+        Ok(())
     }
 
     fn wake(&self, task: Task<'_>) {
-        let mut asleep = self.0.asleep.lock();
-        if !*asleep {
+        let mut rest = self.0.rest.lock();
+        let before = core::mem::replace(&mut *rest, Rest::Awake);
+        if before == Rest::Awake {
             // It came while others went to sleep, and may have lost its power with them.
             self.0.nic.recover.request_all();
             return;
         }
         self.0.nic.recover.0.handler().forget();
+        if before == Rest::Faint {
+            self.0.nic.recover.request_all();
+            return;
+        }
         let result = self.0.up(task);
 
-        *asleep = false;
         // What was asked for meanwhile.
         self.0.nic.recover.request();
         if let Err(e) = result {
