@@ -478,6 +478,10 @@ impl<K: Kind> Poller for Receiver<K> {
         next
     }
 
+    fn netpoll(&mut self, ctx: SoftIrq<'_>) {
+        self.sibling.netpoll(ctx);
+    }
+
     fn mask(&mut self) {
         self.ring.disable_cb();
     }

@@ -108,6 +108,16 @@ impl<K: Kind> Sibling<K> {
             self.path.items(done.into());
         }
     }
+
+    /// The same for netpoll, which polls no tasklets, and without a budget.
+    #[cold]
+    pub(crate) fn netpoll(&self, ctx: SoftIrq<'_>) {
+        // Whoever prints to the network may hold the lock.
+        if let Some(mut guard) = self.cell.try_lock(ctx) {
+            let done = complete(&mut guard.locked(), drop);
+            self.path.items(done.into());
+        }
+    }
 }
 
 /// Who takes back what was sent.
