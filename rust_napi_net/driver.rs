@@ -438,7 +438,7 @@ impl<K: Kind> Card<K> {
             Ok::<_, Error>(Spreader(nic.recover.clone())),
         )?;
         let registration = builder.register(nic)?;
-        spread::over_cpus(&session, task)?;
+        spread::over_cpus(&session, task);
 
         Ok(Self {
             _files: files,

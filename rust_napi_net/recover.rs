@@ -374,13 +374,7 @@ impl<K: Kind> Handler for Doctor<K> {
         let desk = &session.nic.desk;
         if self.spread.xchg(false, Full) {
             run.items(1);
-            if let Err(e) = spread::over_cpus(&session, task) {
-                dev_warn!(
-                    desk.function,
-                    "not spread over the CPUs ({})\n",
-                    e.to_errno()
-                );
-            }
+            spread::over_cpus(&session, task);
         }
         let mut all = self.all.xchg(false, Full);
 

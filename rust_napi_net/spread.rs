@@ -61,8 +61,18 @@ fn is_shared<K: Kind>(session: &Session<K>, line: &Arc<Line>, index: u16) -> boo
 /// Spreads the interrupts and the queues of a card over the CPUs.
 ///
 /// Where interrupts can't be moved, none of a pair's CPUs is online, or a vector is for several pairs,
-/// they stay where they are: it is not what the card's work depends on.
-pub(crate) fn over_cpus<K: Kind>(session: &Session<K>, task: Task<'_>) -> Result {
+/// they stay where they are: it is not what the card's work depends on. If it fails, the log says so.
+pub(crate) fn over_cpus<K: Kind>(session: &Session<K>, task: Task<'_>) {
+    if let Err(e) = try_over_cpus(session, task) {
+        dev_warn!(
+            session.nic.desk.function,
+            "not spread over the CPUs ({})\n",
+            e.to_errno()
+        );
+    }
+}
+
+fn try_over_cpus<K: Kind>(session: &Session<K>, task: Task<'_>) -> Result {
     let nic = &*session.nic;
     let pairs = nic.rx.len();
 
