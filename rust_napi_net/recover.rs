@@ -294,6 +294,9 @@ where
     Ok(count)
 }
 
+/// No CPU.
+const NOBODY: u32 = u32::MAX;
+
 /// What the work item does.
 #[pin_data]
 pub(crate) struct Doctor<K: Kind> {
@@ -302,8 +305,10 @@ pub(crate) struct Doctor<K: Kind> {
     session: Mutex<Option<Arc<Session<K>>>>,
     /// The device failed as a whole.
     all: Atomic<bool>,
-    /// A CPU has come.
+    /// A CPU has come, or is about to go.
     spread: Atomic<bool>,
+    /// The CPU that goes or has gone last: it is online for a while yet. One at a time goes.
+    leaving: Atomic<u32>,
     /// What became of resets so far.
     #[pin]
     patience: Mutex<Patience>,
@@ -432,6 +437,7 @@ impl<K: Kind> Recover<K> {
             session <- new_mutex!(None, "Doctor::session"),
             all: Atomic::new(false),
             spread: Atomic::new(false),
+            leaving: Atomic::new(NOBODY),
             patience <- new_mutex!(Patience::new(), "Doctor::patience"),
             epoch: Instant::now(),
         });
@@ -467,6 +473,11 @@ impl<K: Kind> Recover<K> {
         self.request();
     }
 
+    /// Returns whether a CPU is about to go.
+    pub(crate) fn is_leaving(&self, cpu: CpuId) -> bool {
+        self.0.handler().leaving.load(Relaxed) == cpu.as_u32()
+    }
+
     /// Asks for the device to be reset. Any context.
     pub(crate) fn request_all(&self) {
         self.0.handler().all.store(true, Relaxed);
@@ -480,12 +491,22 @@ impl<K: Kind> Clone for Recover<K> {
     }
 }
 
-/// Spreads the card over the CPUs when one comes back: its interrupts went elsewhere when it left.
+/// Spreads the card over the CPUs when one comes or goes. The kernel would move the interrupts of one that goes as
+/// well, but to anywhere, and not back.
 pub(crate) struct Spreader<K: Kind>(pub(crate) Recover<K>);
 
 impl<K: Kind> Watcher for Spreader<K> {
-    fn online(&self, _cpu: CpuId, _task: Task<'_>) {
+    fn online(&self, cpu: CpuId, _task: Task<'_>) {
+        // It may have stayed after all.
+        if self.0.is_leaving(cpu) {
+            self.0 .0.handler().leaving.store(NOBODY, Relaxed);
+        }
         // Not here: XPS waits for the CPU to be there altogether.
+        self.0.request_spread();
+    }
+
+    fn offline(&self, cpu: CpuId, _task: Task<'_>) {
+        self.0 .0.handler().leaving.store(cpu.as_u32(), Relaxed);
         self.0.request_spread();
     }
 }

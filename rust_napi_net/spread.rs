@@ -3,7 +3,7 @@
 //! Which CPU works for which pair of queues.
 //!
 //! Each pair has CPUs of its own, as many as there are for each; if there are more pairs than CPUs, a
-//! CPU has several. A pair's interrupts go to the first of its CPUs that is online, and all of them send by its
+//! CPU has several. A pair's interrupts go to the first of its CPUs that is online and stays so, and all of them send by its
 //! queue (XPS). So what a CPU has sent is taken back by the same one, or its neighbour.
 
 use kernel::{
@@ -84,7 +84,8 @@ fn try_over_cpus<K: Kind>(session: &Session<K>, task: Task<'_>) -> Result {
             let Some(line) = session.live.line(number) else {
                 continue;
             };
-            let Some(first) = cpus_of(pair, pairs).find(|&cpu| is_online(cpu)) else {
+            let stays = |cpu: &CpuId| is_online(*cpu) && !nic.recover.is_leaving(*cpu);
+            let Some(first) = cpus_of(pair, pairs).find(stays) else {
                 continue;
             };
             if !is_shared(session, line, index) {
