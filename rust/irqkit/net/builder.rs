@@ -131,19 +131,31 @@ impl Builder {
         Ok(self)
     }
 
-    /// Asks the stack to leave so many bytes in front of what it sends, where it can.
+    /// The most room in front of a packet: where its headers are is said in 16 bits.
+    const MAX_HEADROOM: u16 = 4096;
+
+    /// Asks the stack to leave so many bytes in front of what it sends, where it can; not more than 4096.
     #[must_use]
     pub fn headroom(mut self, bytes: u16) -> Self {
-        self.config.headroom = bytes;
+        self.config.headroom = bytes.min(Self::MAX_HEADROOM);
         self
     }
 
+    /// The least that [`Builder::gso_max`] takes: the stack subtracts headers from it, and expects some to be left.
+    const MIN_GSO: u32 = 4096;
+
     /// Says how large a packet may be that the device is to cut; if it is not called, as the stack
     /// likes it.
-    #[must_use]
-    pub fn gso_max(mut self, bytes: u32) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if that is less than 4096.
+    pub fn gso_max(mut self, bytes: u32) -> Result<Self> {
+        if bytes < Self::MIN_GSO {
+            return Err(EINVAL);
+        }
         self.config.gso_max_size = bytes;
-        self
+        Ok(self)
     }
 
     /// Says after how many milliseconds a stopped queue is reported to [`Driver::tx_timeout`]; 5000
