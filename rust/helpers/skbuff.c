@@ -40,8 +40,33 @@ int irqkit_helper_skb_make_room(struct sk_buff *skb, unsigned int room, unsigned
 
 	if (skb_has_frag_list(skb) || !skb_frags_readable(skb) || frags > MAX_SKB_FRAGS)
 		return -EINVAL;
-	error = skb_cow_head(skb, room + each * frags);
+	room += each * frags;
+	if (likely(room <= skb_headroom(skb) && !skb_header_cloned(skb)))
+		return frags;
+	/* Its memory can't be moved where somebody else knows the packet. */
+	if (skb_shared(skb))
+		return -EBUSY;
+	error = skb_cow_head(skb, room);
 	return error ? error : frags;
+}
+
+/*
+ * Makes a packet that was sent one that can be received: neither it nor its memory is
+ * anybody else's, who sent it does not wait for it, and what the stack has found out
+ * about it is forgotten. NULL if there is no memory; it was freed then.
+ */
+struct sk_buff *irqkit_helper_skb_own(struct sk_buff *skb)
+{
+	skb = skb_share_check(skb, GFP_ATOMIC);
+	if (!skb)
+		return NULL;
+	skb_orphan(skb);
+	if (skb_orphan_frags_rx(skb, GFP_ATOMIC) || skb_unclone(skb, GFP_ATOMIC)) {
+		dev_kfree_skb_any_reason(skb, SKB_DROP_REASON_NOMEM);
+		return NULL;
+	}
+	skb_scrub_packet(skb, true);
+	return skb;
 }
 
 /* The last buffer of a packet: the packet itself, or the end of its list. */
@@ -130,6 +155,9 @@ int irqkit_helper_skb_set_offload(struct sk_buff *skb, const struct irqkit_offlo
 		.csum_offset = __cpu_to_virtio16(true, offload->csum_offset),
 	};
 
+	/* It is written to what all that share its memory have in common. */
+	if (skb_cloned(skb) || skb_shared(skb))
+		return -EBUSY;
 	if (!irqkit_gso_is_known(hdr.gso_type))
 		return -EINVAL;
 	/* Who is to cut it must compute checksums anyway; and it would be dissected, which takes a device. */

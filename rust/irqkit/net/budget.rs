@@ -51,7 +51,8 @@ struct Tally {
     unnecessary: u64,
     gro_packets: u64,
     gro_bytes: u64,
-    runts: u64,
+    lengths: u64,
+    no_memory: u64,
 }
 
 /// The right to receive one packet. If it is not made use of, it is spent all the same: looking at a
@@ -112,13 +113,21 @@ impl<'a> Budget<'a> {
     }
 
     /// Gives a packet to the stack, which begins with its Ethernet header. One that is too short for
-    /// that is dropped.
+    /// that is dropped, and so is one whose headers are more than 64 KiB from where its memory begins. One
+    /// that the stack has sent becomes a packet of its own first, if there is memory.
     ///
     /// Stands for `eth_type_trans()`, `skb_record_rx_queue()` and `napi_gro_receive()`.
     #[inline]
     pub fn receive(&mut self, _credit: Credit<'_>, mut skb: SkBuff) {
+        // Neither is what a driver does that gets its packets from a device.
+        if skb.was_sent() | (skb.reach() > usize::from(u16::MAX)) {
+            match self.own(skb) {
+                Some(own) => skb = own,
+                None => return,
+            }
+        }
         if skb.headlen() < ETH_HLEN && skb.pull_tail(ETH_HLEN).is_err() {
-            self.tally.runts += 1;
+            self.tally.lengths += 1;
             skb.drop_with(Reason::HeaderTooShort);
             return;
         }
@@ -140,6 +149,28 @@ impl<'a> Budget<'a> {
         }
     }
 
+    /// Makes a packet that is not one that can be received such a one; if that can't be, it is dropped and
+    /// counted.
+    #[cold]
+    fn own(&mut self, skb: SkBuff) -> Option<SkBuff> {
+        // SAFETY: By the type invariants this is a poll. The packet is ours, and is not used after this.
+        let own = unsafe { raw::skb_own(skb.into_raw()) };
+        let Some(own) = NonNull::new(own) else {
+            self.tally.no_memory += 1;
+            return None;
+        };
+        // SAFETY: It is nobody else's.
+        let own = unsafe { SkBuff::from_raw(own.as_ptr()) };
+
+        // Where headers are is said in 16 bits.
+        if own.reach() > usize::from(u16::MAX) {
+            self.tally.lengths += 1;
+            own.drop_with(Reason::TooLong);
+            return None;
+        }
+        Some(own)
+    }
+
     /// Frees a packet that was sent, with others.
     ///
     /// Stands for `napi_consume_skb()`.
@@ -154,7 +185,7 @@ impl<'a> Budget<'a> {
     #[inline]
     pub(super) fn finish(&mut self) -> u32 {
         let tally = core::mem::take(&mut self.tally);
-        if tally.packets + tally.runts != 0 {
+        if tally.packets + tally.lengths + tally.no_memory != 0 {
             let stats = self
                 .queue
                 .and_then(|queue| self.core.device().rx_stats(queue));
@@ -183,8 +214,11 @@ impl Tally {
             stats.add(RxStat::GroPackets, self.gro_packets);
             stats.add(RxStat::GroBytes, self.gro_bytes);
         }
-        if self.runts != 0 {
-            stats.add(RxStat::LengthErrors, self.runts);
+        if self.lengths != 0 {
+            stats.add(RxStat::LengthErrors, self.lengths);
+        }
+        if self.no_memory != 0 {
+            stats.add(RxStat::AllocFail, self.no_memory);
         }
     }
 }

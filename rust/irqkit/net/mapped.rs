@@ -105,7 +105,8 @@ impl MappedSkb {
     /// # Errors
     ///
     /// With the packet: `EINVAL` if its fragments are not a plain list of memory, or there are too many;
-    /// `EMSGSIZE` if the header is longer than 64 KiB; `ENODEV` if the device is no longer bound; `ENOMEM`.
+    /// `EMSGSIZE` if the header is longer than 64 KiB; `ENODEV` if the device is no longer bound; `EBUSY` if it
+    /// would have to be moved, and somebody still holds on to it; `ENOMEM`.
     #[inline]
     pub fn new(skb: SkBuff, header: &[u8], stream: &Stream) -> Result<Self, Unmapped> {
         match Self::prepare(&skb, header, stream) {

@@ -99,8 +99,8 @@ impl SkBuff {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if that can't be, or it is to be cut though it has its checksum already. The packet is to
-    /// be dropped.
+    /// `EINVAL` if that can't be, or it is to be cut though it has its checksum already; `EBUSY` if its memory
+    /// is shared. The packet is to be dropped.
     pub fn set_offload(&mut self, offload: &Offload) -> Result {
         if *offload == Offload::default() {
             return Ok(());

@@ -191,8 +191,8 @@ impl<T: Driver> Ops<T> {
     ) -> raw::netdev_tx_t {
         // SAFETY: See above. The core calls it with softirqs off.
         let (device, data, ctx) = unsafe { (device(dev), data::<T>(dev), SoftIrq::new()) };
-        // SAFETY: The packet is the driver's from here on, and since the device does not have
-        // `IFF_TX_SKB_SHARING`, nobody else's.
+        // SAFETY: The packet is the driver's from here on. Since the device does not have
+        // `IFF_TX_SKB_SHARING` nobody sends it twice: pktgen, which may hold on to it, only lets it go.
         let given = unsafe { SkBuff::from_raw(skb) };
         // SAFETY: The core holds the lock of the queue that the packet is for, because the device
         // is not `lltx`, until this function returns.

@@ -60,7 +60,9 @@ impl Reason {
 ///
 /// # Invariants
 ///
-/// - It points to a valid `struct sk_buff` whose only user this is.
+/// - It points to a valid `struct sk_buff` whose only user this is. Somebody else may hold on to it, as pktgen
+///   does, who neither reads it nor writes to it and only lets it go: what the C side does to nobody's but a
+///   sole holder's packet is not done then.
 /// - That names no device: a packet may be kept for longer than the device that it came from, or was
 ///   to be sent by.
 pub struct SkBuff(NonNull<bindings::sk_buff>);
@@ -73,7 +75,8 @@ impl SkBuff {
     ///
     /// # Safety
     ///
-    /// `skb` is a valid packet of which the caller is the only user, and gives it away.
+    /// `skb` is a valid packet of which the caller is the only user, as the type invariants say, and gives it
+    /// away.
     #[inline]
     pub(super) unsafe fn from_raw(skb: *mut bindings::sk_buff) -> Self {
         // SAFETY: By the safety requirements it is valid, and nobody else's.
@@ -220,6 +223,38 @@ impl SkBuff {
         unsafe { raw::skb_segments(self.as_raw()) }
     }
 
+    /// Returns whether somebody else still holds on to it: see the type invariants.
+    #[inline]
+    pub(super) fn is_held(&self) -> bool {
+        // SAFETY: By the type invariants it is valid; others change the count as an atomic.
+        unsafe {
+            (&raw const (*self.as_raw()).users)
+                .cast::<i32>()
+                .read_volatile()
+                != 1
+        }
+    }
+
+    /// Returns whether it has been the stack's: somebody has or had a packet with the same memory, holds on to
+    /// it, waits for it, or has noted something about it. One test: what it looks at is looked at by whoever
+    /// receives the packet.
+    #[inline]
+    pub(super) fn was_sent(&self) -> bool {
+        let skb = self.get();
+        // SAFETY: By the type invariants it is valid, and nobody else's.
+        let noted = unsafe { (*self.headers()).slow_gro() };
+
+        self.is_shared() | self.is_held() | !skb.sk.is_null() | (noted != 0)
+    }
+
+    /// Returns how far it is from the beginning of its memory to the end of its linear part.
+    #[inline]
+    pub(super) fn reach(&self) -> usize {
+        let skb = self.get();
+
+        skb.tail.offset_from(skb.head)
+    }
+
     /// Returns whether somebody else has a packet with the same memory.
     #[inline]
     pub(super) fn is_shared(&self) -> bool {
@@ -356,7 +391,7 @@ impl SkBuff {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if it is shorter; `ENOMEM`.
+    /// `EINVAL` if it is shorter; `EBUSY` if somebody still holds on to it; `ENOMEM`.
     pub fn pull_tail(&mut self, n: u32) -> Result {
         let missing = n.saturating_sub(self.headlen());
 
@@ -365,6 +400,9 @@ impl SkBuff {
         }
         if n > self.len() {
             return Err(EINVAL);
+        }
+        if self.is_held() {
+            return Err(EBUSY);
         }
         // CAST: A packet is shorter than 2 GiB.
         //
@@ -456,6 +494,9 @@ fn flags_of(flags: Flags) -> bool {
 /// An end within the linear part, as the configuration has it: an offset or a pointer.
 trait Position {
     fn by(self, n: u32) -> Self;
+
+    /// Returns how far it is from the beginning of the memory.
+    fn offset_from(self, head: *mut u8) -> usize;
 }
 
 impl Position for u32 {
@@ -463,12 +504,23 @@ impl Position for u32 {
     fn by(self, n: u32) -> Self {
         self + n
     }
+
+    #[inline]
+    fn offset_from(self, _head: *mut u8) -> usize {
+        // CAST: No loss, on any architecture.
+        self as usize
+    }
 }
 
 impl Position for *mut u8 {
     #[inline]
     fn by(self, n: u32) -> Self {
         self.wrapping_add(n as usize)
+    }
+
+    #[inline]
+    fn offset_from(self, head: *mut u8) -> usize {
+        self as usize - head as usize
     }
 }
 
