@@ -190,6 +190,33 @@ mod tests {
         Ok(())
     }
 
+    /// They are all in one piece, of 9 MiB, which is more than there is.
+    #[test]
+    fn a_queue_without_memory_for_tables_has_none() -> Result {
+        let mut takes = KVec::new();
+
+        for addressing in [Addressing::Platform, Addressing::Physical] {
+            for size in [1 << 15, 16] {
+                let bench = Bench::new(addressing)?;
+                let config = Config {
+                    size,
+                    indirect: 18,
+                    ..CONFIG
+                };
+                let (driver, _) = bench.queue(&config)?;
+                takes.push(
+                    (driver.takes(1), driver.takes(16), driver.takes(18)),
+                    GFP_KERNEL,
+                )?;
+            }
+        }
+
+        let expected = [(1, 16, 18), (1, 1, 18)];
+        assert_eq!(&takes[..2], &expected);
+        assert_eq!(&takes[2..], &expected);
+        Ok(())
+    }
+
     /// The 16-bit indices wrap.
     #[test]
     fn numbers_go_on_beyond_the_wrap() -> Result {

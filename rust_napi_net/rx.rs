@@ -154,10 +154,7 @@ impl<K: Kind> Receiver<K> {
                 count: plan.pieces(),
             })
         };
-        let descriptors = match plan.has(Features::RING_INDIRECT_DESC) {
-            true => 1,
-            false => u16::try_from(plan.pieces())? + 1,
-        };
+        let descriptors = ring.takes(u16::try_from(plan.pieces())? + 1);
 
         Ok(Self {
             // A frame that takes many of them takes the fewest if no room is left in them for a packet's own.

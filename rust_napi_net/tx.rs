@@ -22,10 +22,7 @@ use irqkit::{
         Unmapped,
         MAX_FRAGS, //
     },
-    virtio::{
-        Features,
-        QueueOf, //
-    }, //
+    virtio::QueueOf, //
 };
 
 use crate::{
@@ -95,11 +92,8 @@ impl<K: Kind> Transmitter<K> {
         desk: &Arc<Desk>,
     ) -> Self {
         Self {
-            most: match desk.plan.has(Features::RING_INDIRECT_DESC) {
-                true => 1,
-                // A shorter one gets frames in one segment.
-                false => SEGMENTS.min(ring.size()),
-            },
+            // A shorter one gets frames in one segment.
+            most: ring.takes(SEGMENTS.min(ring.size())),
             ring,
             stream,
             desk: desk.clone(),

@@ -95,7 +95,7 @@ pub struct Config {
     /// Whether `VIRTIO_F_IN_ORDER` was negotiated.
     pub in_order: bool,
     /// If `VIRTIO_F_INDIRECT_DESC` was negotiated, for up to how many segments of a buffer an
-    /// indirect table is kept, one a descriptor; else, or for none, 0.
+    /// indirect table is kept, one a descriptor, if there is memory for that; else, or for none, 0.
     pub indirect: u16,
     /// How memory is ordered.
     pub order: Order,
@@ -130,6 +130,8 @@ where
 {
     ring: ManuallyDrop<R>,
     index: u16,
+    /// The size of its indirect tables; 0 if it has none.
+    table: u16,
     /// Whether the log knows that it is poisoned.
     reported: bool,
     addresses: Addresses,
@@ -158,6 +160,7 @@ where
         Self {
             ring: ManuallyDrop::new(ring),
             index: config.index,
+            table: config.indirect,
             reported: false,
             addresses,
             space: pool.space(),
@@ -177,6 +180,15 @@ where
     #[inline]
     pub fn size(&self) -> u16 {
         self.ring.size()
+    }
+
+    /// Returns how many descriptors a buffer of so many segments takes: one altogether if there are indirect
+    /// tables for that.
+    pub fn takes(&self, segments: u16) -> u16 {
+        match (2..=self.table).contains(&segments) {
+            true => 1,
+            false => segments,
+        }
     }
 
     /// Returns where its parts are, as the device sees them.

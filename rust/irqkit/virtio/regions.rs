@@ -39,7 +39,8 @@ impl Regions {
             device: pool.alloc(sizes.device, GFP_KERNEL)?,
             tables: match sizes.tables {
                 0 => None,
-                bytes => Some(pool.alloc(bytes, GFP_KERNEL)?),
+                // There is a way without.
+                bytes => Some(pool.alloc(bytes, GFP_KERNEL | __GFP_NOWARN)?),
             },
         })
     }

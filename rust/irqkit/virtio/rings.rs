@@ -73,7 +73,8 @@ pub trait Rings: private::Sealed + Sized + Send + Sync + 'static {
     fn fit(size: u16) -> Option<u16>;
 
     /// Makes a virtqueue in memory of `pool`, which the device is not told of yet. It is live:
-    /// buffers may be added before the device is. Task context; may sleep.
+    /// buffers may be added before the device is. If there is no memory for indirect tables, it has none:
+    /// [`Queue::takes`]. Task context; may sleep.
     ///
     /// # Errors
     ///
@@ -101,6 +102,15 @@ fn slots<B>(size: u16) -> Result<KVVec<Slot<B>>> {
     Ok(slots)
 }
 
+/// Makes what has indirect tables of `entries` descriptors, or if there is no memory for that, as all of them are
+/// in one piece, what has none.
+fn with_tables_or_without<T>(entries: u16, make: impl Fn(u16) -> Result<T>) -> Result<T> {
+    match make(entries) {
+        Err(e) if e == ENOMEM && entries != 0 => make(0),
+        made => made,
+    }
+}
+
 impl Rings for SplitRings {
     const PACKED: bool = false;
     const FEATURES: Features = RING_FEATURES;
@@ -117,8 +127,14 @@ impl Rings for SplitRings {
         B: Buffer + Send + 'static,
         P: Port,
     {
-        let layout = Layout::new(config.size, config.indirect).ok_or(EINVAL)?;
-        let memory = Shared::new(pool, layout, config.order)?;
+        let (layout, memory) = with_tables_or_without(config.indirect, |table| {
+            let layout = Layout::new(config.size, table).ok_or(EINVAL)?;
+            Ok((layout, Shared::new(pool, layout, config.order)?))
+        })?;
+        let config = &Config {
+            indirect: layout.table(),
+            ..*config
+        };
         let addresses = memory.addresses();
         let slots = slots(layout.size())?;
         let ring = Split::new(memory, slots, layout, config.event_idx, config.in_order);
@@ -148,8 +164,14 @@ impl Rings for PackedRings {
         B: Buffer + Send + 'static,
         P: Port,
     {
-        let layout = PackedLayout::new(config.size, config.indirect).ok_or(EINVAL)?;
-        let memory = SharedPacked::new(pool, layout, config.order)?;
+        let (layout, memory) = with_tables_or_without(config.indirect, |table| {
+            let layout = PackedLayout::new(config.size, table).ok_or(EINVAL)?;
+            Ok((layout, SharedPacked::new(pool, layout, config.order)?))
+        })?;
+        let config = &Config {
+            indirect: layout.table(),
+            ..*config
+        };
         let addresses = memory.addresses();
         let slots = slots(layout.size())?;
         let ring = Packed::new(memory, slots, layout, config.event_idx, config.in_order);
