@@ -441,6 +441,34 @@ mod tests {
 
     /// The kernel stops the machine if more is completed than was sent, and if BQL counts round.
     #[test]
+    fn what_is_stopped_is_not_stopped_again() -> Result {
+        let rig = Rig::new(c"stops", Fate::Keep, Features::NONE)?;
+        rig.open()?;
+        let device = rig.registration.device().clone();
+        let cell = device.tx_cell(0, ())?;
+
+        Task::with(|task| {
+            let mut guard = cell.lock_task(task);
+            let mut queue = guard.locked();
+
+            for _ in 0..2 {
+                queue.stop();
+                queue.stop();
+                queue.wake();
+                queue.wake();
+            }
+        })?;
+        let counted = device
+            .tx_stats(0)
+            .map(|stats| (stats.get(TxStat::Stop), stats.get(TxStat::Wake)));
+        drop(cell);
+        drop(rig);
+
+        assert_eq!(counted, Some((2, 2)));
+        Ok(())
+    }
+
+    #[test]
     fn bql_learns_of_nothing_that_cannot_be() -> Result {
         const LEN: u32 = 1500;
         let rig = Rig::new(c"bql", Fate::Keep, Features::NONE)?;

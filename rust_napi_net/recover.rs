@@ -224,11 +224,11 @@ impl<K: Kind> Session<K> {
     fn down(&self, task: Task<'_>) -> Result {
         let nic = &*self.nic;
 
-        nic.desk.device.set_present(task, false);
         // What is completed until then would let the core send again.
         for tx in nic.tx.iter() {
             tx::park(&mut tx.cell.lock_task(task).locked());
         }
+        nic.desk.device.set_present(task, false);
         self.live.suspend(task)?;
         for rx in nic.rx.iter() {
             rx.napi

@@ -258,6 +258,13 @@ impl<K: Kind> Receiver<K> {
         }
     }
 
+    /// Counts a frame that is lost because there is no memory.
+    #[cold]
+    fn count_lost(&self) {
+        self.count(RxStat::AllocFail);
+        self.count(RxStat::Dropped);
+    }
+
     /// Makes an skb of what came in `used` and, if the header says so, in buffers behind it.
     #[inline]
     fn assemble(&mut self, used: Used<K::Memory>, budget: &mut Budget<'_>) -> Option<SkBuff> {
@@ -333,12 +340,14 @@ impl<K: Kind> Receiver<K> {
 
         match skb.add_frag(more, &mut self.pool, 0, len) {
             Ok(()) => Some(skb),
-            Err(_) => {
+            Err(_) if len == 0 => {
                 self.count(RxStat::LengthErrors);
-                skb.drop_with(match len {
-                    0 => Reason::DeviceHeader,
-                    _ => Reason::NoMemory,
-                });
+                skb.drop_with(Reason::DeviceHeader);
+                None
+            }
+            Err(_) => {
+                self.count_lost();
+                skb.drop_with(Reason::NoMemory);
                 None
             }
         }
@@ -350,7 +359,7 @@ impl<K: Kind> Receiver<K> {
     fn begin(&mut self, first: Received, len: u32, budget: &mut Budget<'_>) -> Option<SkBuff> {
         if len <= self.copybreak {
             let Some(mut skb) = budget.alloc_skb(len) else {
-                self.count(RxStat::AllocFail);
+                self.count_lost();
                 return None;
             };
             if first.copy_to(&mut skb, HEADER, len).is_err() {
@@ -364,7 +373,7 @@ impl<K: Kind> Receiver<K> {
         match first.into_skb(&mut self.pool, budget, HEADER, len) {
             Ok(skb) => Some(skb),
             Err(_) => {
-                self.count(RxStat::AllocFail);
+                self.count_lost();
                 None
             }
         }
@@ -381,7 +390,7 @@ impl<K: Kind> Receiver<K> {
     ) -> Option<SkBuff> {
         let copied = len.min(HEADERS);
         let Some(mut skb) = budget.alloc_skb(copied) else {
-            self.count(RxStat::AllocFail);
+            self.count_lost();
             return None;
         };
 
@@ -393,7 +402,7 @@ impl<K: Kind> Receiver<K> {
                 .add_frag(first, &mut self.pool, HEADER + copied, len - copied)
                 .is_err()
         {
-            self.count(RxStat::AllocFail);
+            self.count_lost();
             skb.drop_with(Reason::NoMemory);
             return None;
         }

@@ -139,7 +139,10 @@ impl Poller for Receiver {
             // The stack gets the page itself, and returns it to the pool when it is done.
             match received.into_skb(&mut self.pool, budget, HEADER, len) {
                 Ok(skb) => budget.receive(credit, skb),
-                Err(_) => self.count(RxStat::AllocFail),
+                Err(_) => {
+                    self.count(RxStat::AllocFail);
+                    self.count(RxStat::Dropped);
+                }
             }
         };
 

@@ -219,6 +219,7 @@ impl Tally {
         }
         if self.no_memory != 0 {
             stats.add(RxStat::AllocFail, self.no_memory);
+            stats.add(RxStat::Dropped, self.no_memory);
         }
     }
 }

@@ -273,7 +273,8 @@ impl PagePool {
             empty: stats.empty,
             refilled: stats.refill,
             recycled: stats.cached + stats.ring,
-            released: stats.cache_full.min(stats.ring_full) + stats.ring_full + stats.released,
+            // One that finds the cache full goes to the ring.
+            released: stats.ring_full + stats.released,
         }
     }
 }

@@ -51,13 +51,14 @@ pub enum RxStat {
     GroPackets,
     /// The bytes of those.
     GroBytes,
-    /// There was no memory for a packet, or for a buffer.
+    /// There was no memory for a packet, or for a buffer. A packet that is lost for that is [`RxStat::Dropped`] as
+    /// well.
     AllocFail,
     /// Packets whose length can't be.
     LengthErrors,
     /// Packets whose header, or whatever the device says of them, makes no sense.
     FrameErrors,
-    /// Packets that the driver dropped for another reason.
+    /// Packets that the driver dropped, though nothing was wrong with them.
     Dropped,
 }
 
@@ -124,7 +125,7 @@ impl RxStats {
 
         to.rx_packets += self.get(RxStat::Packets);
         to.rx_bytes += self.get(RxStat::Bytes);
-        to.rx_dropped += self.get(RxStat::AllocFail) + self.get(RxStat::Dropped);
+        to.rx_dropped += self.get(RxStat::Dropped);
         to.rx_length_errors += lengths;
         to.rx_frame_errors += frames;
         to.rx_errors += lengths + frames;

@@ -248,6 +248,9 @@ impl<'a, R> Locked<'a, R> {
 
     /// Stops the queue: nothing is sent until [`Locked::wake`].
     pub fn stop(&mut self) {
+        if self.is_stopped() {
+            return;
+        }
         // SAFETY: By the type invariants of the cell it is a queue of a valid device.
         unsafe { raw::netif_tx_stop_queue(self.cell.queue) };
         self.count(TxStat::Stop, 1);
