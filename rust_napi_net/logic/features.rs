@@ -46,6 +46,8 @@ pub(crate) const GUEST_ANNOUNCE: Features = Features::bit(21);
 pub(crate) const MQ: Features = Features::bit(22);
 /// The address can be changed (`VIRTIO_NET_F_CTRL_MAC_ADDR`): not used.
 pub(crate) const CTRL_MAC_ADDR: Features = Features::bit(23);
+/// The hash is of the inner headers of tunnels (`VIRTIO_NET_F_HASH_TUNNEL`): not used.
+pub(crate) const HASH_TUNNEL: Features = Features::bit(51);
 /// Coalescing of one queue (`VIRTIO_NET_F_VQ_NOTF_COAL`): not used.
 pub(crate) const VQ_NOTF_COAL: Features = Features::bit(52);
 /// Coalescing (`VIRTIO_NET_F_NOTF_COAL`): not used.
@@ -133,7 +135,7 @@ const fn loose(
 }
 
 /// Section 5.1.3.1, in an order in which none stands before what it needs.
-const RULES: [Rule; 24] = [
+const RULES: [Rule; 26] = [
     strict(CTRL_RX, "CTRL_RX", CTRL_VQ, "CTRL_VQ"),
     strict(CTRL_VLAN, "CTRL_VLAN", CTRL_VQ, "CTRL_VQ"),
     strict(GUEST_ANNOUNCE, "GUEST_ANNOUNCE", CTRL_VQ, "CTRL_VQ"),
@@ -143,6 +145,13 @@ const RULES: [Rule; 24] = [
     strict(VQ_NOTF_COAL, "VQ_NOTF_COAL", CTRL_VQ, "CTRL_VQ"),
     strict(RSS, "RSS", CTRL_VQ, "CTRL_VQ"),
     strict(HASH_REPORT, "HASH_REPORT", CTRL_VQ, "CTRL_VQ"),
+    strict(HASH_TUNNEL, "HASH_TUNNEL", CTRL_VQ, "CTRL_VQ"),
+    loose(
+        HASH_TUNNEL,
+        "HASH_TUNNEL",
+        RSS.with(HASH_REPORT),
+        "RSS or HASH_REPORT",
+    ),
     loose(GUEST_TSO4, "GUEST_TSO4", GUEST_CSUM, "GUEST_CSUM"),
     loose(GUEST_TSO6, "GUEST_TSO6", GUEST_CSUM, "GUEST_CSUM"),
     loose(GUEST_UFO, "GUEST_UFO", GUEST_CSUM, "GUEST_CSUM"),

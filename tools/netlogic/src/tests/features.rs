@@ -36,6 +36,7 @@ fn bits_are_where_the_specification_has_them() {
         (GUEST_ANNOUNCE, 21),
         (MQ, 22),
         (CTRL_MAC_ADDR, 23),
+        (HASH_TUNNEL, 51),
         (VQ_NOTF_COAL, 52),
         (NOTF_COAL, 53),
         (GUEST_USO4, 54),
@@ -126,6 +127,15 @@ fn one_of_two_is_enough() {
         checked(GUEST_CSUM | GUEST_ECN),
         (Ok(GUEST_CSUM), vec!["GUEST_ECN"])
     );
+    for hash in [RSS, HASH_REPORT] {
+        let offered = CTRL_VQ | hash | HASH_TUNNEL;
+        assert_eq!(checked(offered), (Ok(offered), vec![]));
+    }
+    assert_eq!(
+        checked(CTRL_VQ | HASH_TUNNEL),
+        (Ok(CTRL_VQ), vec!["HASH_TUNNEL"])
+    );
+    assert!(checked(HASH_TUNNEL).0.is_err());
 }
 
 proptest! {
@@ -151,6 +161,7 @@ proptest! {
             prop_assert!(needs(HOST_USO, CSUM));
             prop_assert!(needs(HOST_ECN, HOST_TSO4 | HOST_TSO6));
             prop_assert!(needs(MQ, CTRL_VQ));
+            prop_assert!(needs(HASH_TUNNEL, RSS | HASH_REPORT));
         }
     }
 }
