@@ -46,7 +46,8 @@ mkdir -p "$CACHE/rust-irq-suite" 2>/dev/null ||
 	die "cannot write to $CACHE: set XDG_CACHE_HOME to a directory of yours with 15 GB of room"
 CACHE=$(cd "$CACHE/rust-irq-suite" && pwd -P)
 # One that was made by sudo in a user's home is root's.
-mkdir -p "$CACHE"/{locks,log,tmp} 2>/dev/null && [ -w "$CACHE/locks" ] ||
+mkdir -p "$CACHE"/{locks,log,tmp} 2>/dev/null || :
+[ -w "$CACHE/locks" ] ||
 	die "$CACHE is another user's: run sudo chown -R $(id -un): $CACHE, or set XDG_CACHE_HOME to a directory of yours"
 
 # Shows on stderr that `what` is still going on, from the third second on, until killed.

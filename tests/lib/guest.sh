@@ -193,7 +193,8 @@ guest_jobs() {
 		need=${needs[$file]}
 		group=() sum=0
 		for other in "${files[@]}"; do
-			[ -z "${taken[$other]:-}" ] && [ "${needs[$other]}" = "$need" ] || continue
+			[ -z "${taken[$other]:-}" ] || continue
+			[ "${needs[$other]}" = "$need" ] || continue
 			[ ${#group[@]} -eq 0 ] ||
 				{ [ ${#group[@]} -lt $most_files ] && [ $((sum + seconds[$other])) -le $most_seconds ]; } || continue
 			taken[$other]=1
