@@ -325,7 +325,13 @@ impl Dma {
         // An end that was told between `expect` and the start is not that of this transfer: an earlier
         // one's, or one that `trigger` made up. So the device's own word counts here as well.
         while let Ok(true) = running {
-            self.outcome.wait(hw, LIMIT - began.elapsed())?;
+            let left = LIMIT - began.elapsed();
+            // However many such ends are told.
+            if left.is_negative() {
+                running = Err(ETIMEDOUT);
+                break;
+            }
+            self.outcome.wait(hw, left)?;
             self.outcome.expect();
             running = hw.dma_running();
         }
