@@ -62,7 +62,7 @@ refusals=$(
 number=$(wc -l <<<"$refusals")
 plan $((2 * number + 74))
 
-load irq_mode=auto
+load_pair irq_mode=auto
 device=$edu2
 everything() { (cd "$debugfs/$device" && head -n 100 stats timing defer trigger factorial dma storm storm_limit journal); }
 before=$(everything)
