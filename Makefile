@@ -54,7 +54,7 @@ test-debug:
 .PHONY: lab
 lab:
 	@scripts/setup/all "$${LAB_KERNEL:-debian}" image
-	@export LAB_DEVICES="$${LAB_DEVICES-edu2-intx+edu-msi+rng}"; \
+	@export LAB_DEVICES="$${LAB_DEVICES:-edu2-intx+edu-msi+rng}"; \
 	if [ -n "$$CMD" ]; then exec scripts/lab "$$CMD"; else exec scripts/lab; fi
 
 .PHONY: check
