@@ -32,24 +32,47 @@ mod tests {
         error::to_result,
         prelude::*,
         processor::cpu_relax,
-        sync::atomic::{
-            Atomic,
-            Full,
-            Relaxed, //
+        sync::{
+            atomic::{
+                Acquire,
+                Atomic,
+                Full,
+                Relaxed,
+                Release, //
+            },
+            Arc, //
         }, //
     };
 
-    use irqkit::percpu::{
-        possible_cpus,
-        Counters,
-        PerCpu, //
+    use irqkit::{
+        context::{
+            Atomic as _,
+            SoftIrq, //
+        },
+        path::{
+            Kind,
+            Run,
+            Stamp, //
+        },
+        percpu::{
+            possible_cpus,
+            Counters,
+            PerCpu, //
+        },
+        tasklet::{
+            State,
+            Tasklet,
+            TaskletHandler, //
+        }, //
     };
 
     use crate::support::{
+        books::Books,
         crew::on_cpus,
         hardirq,
         online_cpus,
-        two_cpus, //
+        two_cpus,
+        until, //
     };
 
     /// How many updates each thread makes.
@@ -183,6 +206,61 @@ mod tests {
 
         assert_eq!(wrong.load(Relaxed), 0);
         assert_eq!(right.load(Relaxed), 1000 * cpus.len() as u64);
+        Ok(())
+    }
+
+    /// What the handler and the test share.
+    struct Here {
+        values: PerCpu<Atomic<u64>>,
+        cpu: Atomic<u64>,
+    }
+
+    /// Adds 1 to the value of its CPU, and says where that was.
+    struct Adder(Arc<Here>);
+
+    impl TaskletHandler for Adder {
+        fn run(&self, ctx: SoftIrq<'_>, _run: &mut Run<'_>) {
+            self.0.values.here(ctx).fetch_add(1, Relaxed);
+            self.0.cpu.store(u64::from(ctx.cpu().as_u32()), Release);
+        }
+    }
+
+    /// A softirq has the value of the CPU that it runs on.
+    #[test]
+    fn here_is_this_cpus_value() -> Result {
+        const NOWHERE: u64 = u64::MAX;
+
+        let cpus = online_cpus()?;
+        let books = Books::new(c"here")?;
+        let path = books.path(Kind::Tasklet)?;
+        let here = Arc::new(
+            Here {
+                values: PerCpu::new(GFP_KERNEL, |_| Atomic::new(0))?,
+                cpu: Atomic::new(NOWHERE),
+            },
+            GFP_KERNEL,
+        )?;
+        let tasklet = KBox::pin_init(
+            Tasklet::new(Adder(here.clone()), path, State::Enabled),
+            GFP_KERNEL,
+        )?;
+        let mut wrong = 0;
+
+        for &cpu in cpus.iter() {
+            here.cpu.store(NOWHERE, Relaxed);
+            hardirq::on_cpu(cpu, || {
+                tasklet.schedule(Stamp::NONE);
+            })?;
+            let came = until(|| here.cpu.load(Acquire) == u64::from(cpu.as_u32()));
+            wrong += u64::from(!came);
+        }
+        drop(tasklet);
+        for (cpu, value) in here.values.iter() {
+            let expected = u64::from(cpus.iter().any(|c| c.as_u32() == cpu.as_u32()));
+            wrong += u64::from(value.load(Relaxed) != expected);
+        }
+
+        assert_eq!(wrong, 0);
         Ok(())
     }
 

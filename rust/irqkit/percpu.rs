@@ -12,9 +12,10 @@
 //! fight over.
 //!
 //! Access is by shared reference alone, and `T` is [`Sync`]: other CPUs may read at any time.
-//! Turning off preemption or interrupts ([`PerCpu::with`], [`PerCpu::with_irqs_off`]) keeps others
-//! of the same CPU away, which algorithms may want, but the soundness of this module never rests on
-//! it.
+//! Whose value it is depends on the context: [`PerCpu::here`] takes the token of one that stays on
+//! its CPU, [`PerCpu::with`] and [`PerCpu::with_irqs_off`] see to it in any, by turning off preemption
+//! or interrupts. That keeps others of the same CPU away, which algorithms may want, but the
+//! soundness of this module never rests on it.
 //!
 //! C header: [`include/linux/percpu.h`](srctree/include/linux/percpu.h)
 
@@ -43,6 +44,8 @@ use kernel::{
         Relaxed, //
     }, //
 };
+
+use crate::context;
 
 #[cfg(not(CONFIG_64BIT))]
 compile_error!("irqkit needs a 64-bit kernel: on 32 bits, 64-bit counters would be read in halves");
@@ -236,6 +239,15 @@ impl<T> PerCpu<T> {
     /// May be called from any context. The CPUs may be using their values meanwhile.
     pub fn iter(&self) -> impl Iterator<Item = (CpuId, &T)> + Clone {
         possible_cpus().filter_map(|cpu| self.get(cpu).map(|value| (cpu, value)))
+    }
+
+    /// Returns the value of the CPU that the context stays on, which need not be kept there
+    /// (`this_cpu_ptr()`).
+    ///
+    /// Interrupts of this CPU may come in and use the same value.
+    #[inline]
+    pub fn here<C: context::Atomic>(&self, _ctx: C) -> &T {
+        self.current()
     }
 
     /// Calls `f` with the value of the current CPU, on which it stays meanwhile
