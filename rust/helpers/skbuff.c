@@ -199,25 +199,9 @@ unsigned int irqkit_helper_skb_frag(const struct sk_buff *skb, unsigned int i, p
 	return skb_frag_size(frag);
 }
 
-unsigned int irqkit_helper_skb_frags(const struct sk_buff *skb)
-{
-	return skb_shinfo(skb)->nr_frags;
-}
-
 struct sk_buff *irqkit_helper_alloc_skb_plain(unsigned int size, bool may_sleep)
 {
 	return alloc_skb(size, (may_sleep ? GFP_KERNEL : GFP_ATOMIC) | __GFP_NOWARN);
-}
-
-/* How many packets the device makes of it. */
-unsigned int irqkit_helper_skb_segments(const struct sk_buff *skb)
-{
-	return max_t(unsigned int, skb_shinfo(skb)->gso_segs, 1);
-}
-
-unsigned int irqkit_helper_skb_gso_size(const struct sk_buff *skb)
-{
-	return skb_shinfo(skb)->gso_size;
 }
 
 /* Maps what header bytes and the linear part make, then the fragments. */

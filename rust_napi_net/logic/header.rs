@@ -76,26 +76,18 @@ impl Raw {
     /// Returns the bytes for the device.
     #[inline]
     pub(crate) fn to_bytes(self) -> [u8; LEN] {
-        let [h0, h1] = self.hdr_len.to_le_bytes();
-        let [g0, g1] = self.gso_size.to_le_bytes();
-        let [s0, s1] = self.csum_start.to_le_bytes();
-        let [o0, o1] = self.csum_offset.to_le_bytes();
-        let [n0, n1] = self.num_buffers.to_le_bytes();
+        // In two words, not twelve bytes: the compiler does not put them together again.
+        let first = u64::from(self.flags)
+            | u64::from(self.gso_type) << 8
+            | u64::from(self.hdr_len) << 16
+            | u64::from(self.gso_size) << 32
+            | u64::from(self.csum_start) << 48;
+        let second = u32::from(self.csum_offset) | u32::from(self.num_buffers) << 16;
+        let mut bytes = [0; LEN];
 
-        [
-            self.flags,
-            self.gso_type,
-            h0,
-            h1,
-            g0,
-            g1,
-            s0,
-            s1,
-            o0,
-            o1,
-            n0,
-            n1,
-        ]
+        bytes[..8].copy_from_slice(&first.to_le_bytes());
+        bytes[8..].copy_from_slice(&second.to_le_bytes());
+        bytes
     }
 
     /// Returns in how many buffers the frame came, at most `most`.

@@ -60,6 +60,7 @@ pub struct MappedSkb {
 const ADDRESS: u32 = size_of::<u64>() as u32;
 
 /// How many bytes the addresses of `frags` fragments and a linear part take.
+#[inline]
 const fn table(frags: usize) -> usize {
     (frags + 1) * size_of::<u64>()
 }
@@ -127,7 +128,9 @@ impl MappedSkb {
         };
         // SAFETY: The packet is ours.
         let frags = unsafe { raw::skb_make_room(skb.as_raw(), fixed, each) };
-        to_result(frags)?;
+        if frags < 0 {
+            return Err(Error::from_errno(frags));
+        }
         // SAFETY: There are now so many bytes in front of it, and more, that are nobody else's.
         unsafe {
             let data = (*skb.as_raw()).data;

@@ -128,6 +128,14 @@ impl SkBuff {
         unsafe { self.0.as_ref() }
     }
 
+    /// Returns what stands at the end of its memory: `skb_shinfo()`.
+    #[inline]
+    fn shared_info(&self) -> *const bindings::skb_shared_info {
+        let skb = self.get();
+
+        skb.head.wrapping_add(skb.end.offset_from(skb.head)).cast()
+    }
+
     /// Returns its length in bytes, fragments included.
     #[allow(clippy::len_without_is_empty)]
     #[inline]
@@ -138,7 +146,7 @@ impl SkBuff {
     /// Returns the length of its linear part.
     #[inline]
     pub fn headlen(&self) -> u32 {
-        self.get().len - self.get().data_len
+        self.get().len.wrapping_sub(self.get().data_len)
     }
 
     /// Returns how many bytes there are in front of it.
@@ -147,7 +155,7 @@ impl SkBuff {
         let skb = self.get();
 
         // CAST: The linear part and what is around it are smaller than 4 GiB.
-        (skb.data as usize - skb.head as usize) as u32
+        (skb.data as usize).wrapping_sub(skb.head as usize) as u32
     }
 
     /// Returns how many bytes there are behind its linear part; 0 if it has fragments.
@@ -159,14 +167,14 @@ impl SkBuff {
             return 0;
         }
         // CAST: As above; where they are pointers, they are from one allocation.
-        (skb.end as usize - skb.tail as usize) as u32
+        (skb.end as usize).wrapping_sub(skb.tail as usize) as u32
     }
 
     /// Returns how many fragments it has.
     #[inline]
     pub fn frags(&self) -> u32 {
-        // SAFETY: By the type invariants it is valid.
-        unsafe { raw::skb_frags(self.as_raw()) }
+        // SAFETY: By the type invariants it is valid, and nobody else writes there.
+        unsafe { (*self.shared_info()).nr_frags.into() }
     }
 
     /// Returns the transmit queue that the stack chose.
@@ -213,14 +221,14 @@ impl SkBuff {
     /// Returns whether it is one packet for several.
     #[inline]
     pub fn is_gso(&self) -> bool {
-        // SAFETY: By the type invariants it is valid.
-        unsafe { raw::skb_gso_size(self.as_raw()) != 0 }
+        // SAFETY: By the type invariants it is valid, and nobody else writes there.
+        unsafe { (*self.shared_info()).gso_size != 0 }
     }
 
     /// Returns how many packets the device makes of it, as far as the stack knows; 1 if it is one.
     pub fn segments(&self) -> u32 {
-        // SAFETY: By the type invariants it is valid.
-        unsafe { raw::skb_segments(self.as_raw()) }
+        // SAFETY: By the type invariants it is valid, and nobody else writes there.
+        unsafe { (*self.shared_info()).gso_segs.max(1).into() }
     }
 
     /// Returns whether somebody else still holds on to it: see the type invariants.

@@ -2,36 +2,58 @@
 
 //! What a device's queues have counted.
 
-use kernel::{
-    prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    }, //
-};
+use core::cell::UnsafeCell;
 
-/// The counters of a queue, each of 64 bits, which nobody ever reads torn.
+use kernel::prelude::*;
+
+/// A counter of 64 bits, which nobody ever reads torn: `READ_ONCE()` and `WRITE_ONCE()`.
 ///
-/// A queue's counters are written by those who own it just then, one at a time; so an addition is a
-/// load and a store, without a lock and without a barrier. They stand on cache lines of their own.
+/// That is what [`Atomic`](kernel::sync::atomic::Atomic) does as well, by a call for each; a frame that is sent
+/// has no time for them.
+struct Count(UnsafeCell<u64>);
+
+const _: () = assert!(usize::BITS == u64::BITS, "a counter would be read in two");
+
+// SAFETY: It is only ever read and written as a whole, which in the kernel's memory model any number may do at
+// a time.
+unsafe impl Sync for Count {}
+
+impl Count {
+    #[inline]
+    fn get(&self) -> u64 {
+        // SAFETY: It is valid and aligned. Others may write to it meanwhile: this stands for `READ_ONCE()`.
+        unsafe { self.0.get().read_volatile() }
+    }
+
+    #[inline]
+    fn set(&self, value: u64) {
+        // SAFETY: It is valid and aligned. Others may read it meanwhile: this stands for `WRITE_ONCE()`.
+        unsafe { self.0.get().write_volatile(value) };
+    }
+}
+
+/// The counters of a queue.
+///
+/// They are written by those who own the queue just then, one at a time; so an addition is a load and a
+/// store, without a lock and without a barrier. They stand on cache lines of their own.
 #[repr(align(64))]
-struct Table<const N: usize>([Atomic<u64>; N]);
+struct Table<const N: usize>([Count; N]);
 
 impl<const N: usize> Table<N> {
     fn new() -> Self {
-        Self(core::array::from_fn(|_| Atomic::new(0)))
+        Self(core::array::from_fn(|_| Count(UnsafeCell::new(0))))
     }
 
     #[inline]
     fn add(&self, index: usize, n: u64) {
-        if let Some(value) = self.0.get(index) {
-            value.store(value.load(Relaxed).wrapping_add(n), Relaxed);
+        if let Some(count) = self.0.get(index) {
+            count.set(count.get().wrapping_add(n));
         }
     }
 
     #[inline]
     fn get(&self, index: usize) -> u64 {
-        self.0.get(index).map_or(0, |value| value.load(Relaxed))
+        self.0.get(index).map_or(0, Count::get)
     }
 }
 
