@@ -78,11 +78,11 @@ impl Raw {
     pub(crate) fn to_bytes(self) -> [u8; LEN] {
         // In two words, not twelve bytes: the compiler does not put them together again.
         let first = u64::from(self.flags)
-            | u64::from(self.gso_type) << 8
-            | u64::from(self.hdr_len) << 16
-            | u64::from(self.gso_size) << 32
-            | u64::from(self.csum_start) << 48;
-        let second = u32::from(self.csum_offset) | u32::from(self.num_buffers) << 16;
+            | (u64::from(self.gso_type) << 8)
+            | (u64::from(self.hdr_len) << 16)
+            | (u64::from(self.gso_size) << 32)
+            | (u64::from(self.csum_start) << 48);
+        let second = u32::from(self.csum_offset) | (u32::from(self.num_buffers) << 16);
         let mut bytes = [0; LEN];
 
         bytes[..8].copy_from_slice(&first.to_le_bytes());

@@ -8,14 +8,17 @@ use kernel::prelude::*;
 
 /// A counter of 64 bits, which nobody ever reads torn: `READ_ONCE()` and `WRITE_ONCE()`.
 ///
-/// That is what [`Atomic`](kernel::sync::atomic::Atomic) does as well, by a call for each; a frame that is sent
-/// has no time for them.
+/// [`Atomic`](kernel::sync::atomic::Atomic) does the same by a call for each; a frame that is sent has no time for
+/// them.
+///
+/// # Invariants
+///
+/// It is only ever read and written as a whole, by volatile accesses.
 struct Count(UnsafeCell<u64>);
 
 const _: () = assert!(usize::BITS == u64::BITS, "a counter would be read in two");
 
-// SAFETY: It is only ever read and written as a whole, which in the kernel's memory model any number may do at
-// a time.
+// SAFETY: By the type invariants; in the kernel's memory model any number may do so at a time.
 unsafe impl Sync for Count {}
 
 impl Count {

@@ -284,7 +284,9 @@ impl<'a, R> Locked<'a, R> {
     pub fn sent(&mut self, bytes: u32, more: bool) -> bool {
         // SAFETY: By the type invariants nobody else has access.
         let unsettled = unsafe { &mut *self.cell.unsettled.get() };
-        let bytes = bytes.min(MOST).min(MOST_UNSETTLED.saturating_sub(*unsettled));
+        let bytes = bytes
+            .min(MOST)
+            .min(MOST_UNSETTLED.saturating_sub(*unsettled));
 
         *unsettled += bytes;
         // SAFETY: By the type invariants of the cell it is a queue of a valid device, whose lock is
