@@ -6,6 +6,8 @@ use kernel::prelude::*;
 
 #[path = "support/owner.rs"]
 mod owner;
+#[path = "support/stack.rs"]
+mod stack;
 
 module! {
     type: Suite,
@@ -25,22 +27,16 @@ impl kernel::Module for Suite {
 
 #[kunit_tests(irqkit_netdev)]
 mod tests {
-    use core::ptr;
-
     use kernel::{
         bindings,
         device::{
             Bound,
             Device, //
         },
-        error::to_result,
         faux,
         ffi::{
-            c_char,
             c_int,
-            c_uint,
-            c_ulong,
-            c_void, //
+            c_ulong, //
         },
         new_spinlock,
         prelude::*,
@@ -82,41 +78,26 @@ mod tests {
         },
     };
 
-    use crate::owner::Owner;
+    use crate::{
+        owner::Owner,
+        stack, //
+    };
 
-    /// What the core, and user space through it, does with a device.
-    mod core_of_net {
-        use super::*;
-
-        // SAFETY: As the kernel declares them, but for types that are only passed on.
-        unsafe extern "C" {
-            pub(super) static mut init_net: c_void;
-            pub(super) fn rtnl_lock();
-            pub(super) fn rtnl_unlock();
-            pub(super) fn __dev_get_by_name(
-                net: *mut c_void,
-                name: *const c_char,
-            ) -> *mut bindings::net_device;
-            pub(super) fn dev_open(dev: *mut bindings::net_device, ack: *mut c_void) -> c_int;
-            pub(super) fn dev_close(dev: *mut bindings::net_device);
-            pub(super) fn __dev_direct_xmit(skb: *mut bindings::sk_buff, queue: u16) -> c_int;
-            pub(super) fn alloc_skb_with_frags(
-                header_len: c_ulong,
-                data_len: c_ulong,
-                order: c_int,
-                error: *mut c_int,
-                gfp: bindings::gfp_t,
-            ) -> *mut bindings::sk_buff;
-            pub(super) fn skb_put(skb: *mut bindings::sk_buff, len: c_uint) -> *mut c_void;
-            pub(super) fn consume_skb(skb: *mut bindings::sk_buff);
-        }
+    // SAFETY: As the kernel declares them, but for types that are only passed on.
+    unsafe extern "C" {
+        fn dev_close(dev: *mut bindings::net_device);
+        fn alloc_skb_with_frags(
+            header_len: c_ulong,
+            data_len: c_ulong,
+            order: c_int,
+            error: *mut c_int,
+            gfp: bindings::gfp_t,
+        ) -> *mut bindings::sk_buff;
+        fn consume_skb(skb: *mut bindings::sk_buff);
     }
 
     const OK: c_int = 0;
     const BUSY: c_int = 0x10;
-
-    /// The bytes that begin the frames of these tests; the stack sends some of its own.
-    const MARK: [u8; 4] = *b"mark";
 
     /// What becomes of a frame.
     #[derive(Clone, Copy, Eq, PartialEq)]
@@ -165,8 +146,7 @@ mod tests {
             _tx: &mut Tx<'_>,
             _: SoftIrq<'_>,
         ) -> Xmit {
-            let mut bytes = [0; MARK.len()];
-            if skb.read(0, &mut bytes).is_err() || bytes != MARK {
+            if !stack::is_marked(&skb) {
                 return Xmit::Done;
             }
             self.sent.store(self.sent.load(Relaxed) + 1, Relaxed);
@@ -208,16 +188,12 @@ mod tests {
             self.registration.data().clone()
         }
 
-        /// Calls `f` with the C object, as those do who know the device by its name.
         fn with<R>(&self, f: impl FnOnce(*mut bindings::net_device) -> R) -> Option<R> {
-            self.registration.device().with_name(|name| find(name, f))
+            stack::with(self.registration.device(), f)
         }
 
         fn open(&self) -> Result {
-            // SAFETY: The device is registered, and the RTNL is held.
-            let error = self.with(|dev| unsafe { core_of_net::dev_open(dev, ptr::null_mut()) });
-
-            to_result(error.ok_or(ENODEV)?)
+            stack::open(self.registration.device())
         }
 
         /// Sends a frame, and returns what came of it, and the frame, of which only the address may be
@@ -234,7 +210,7 @@ mod tests {
                 // SAFETY: The packet is new, has room for so many bytes, and is given away, with the
                 // device that it is for, which is registered.
                 unsafe {
-                    let skb = core_of_net::alloc_skb_with_frags(
+                    let skb = alloc_skb_with_frags(
                         128,
                         paged.into(),
                         0,
@@ -244,44 +220,14 @@ mod tests {
                     if skb.is_null() {
                         return Err(ENOMEM);
                     }
-                    let data = core_of_net::skb_put(skb, 60).cast::<u8>();
-                    data.write_bytes(0, 60);
-                    data.cast::<[u8; 4]>().write(MARK);
+                    stack::fill(skb);
                     (*skb).len += u32::from(paged);
                     (*skb).data_len = paged.into();
-                    set_device(skb, dev);
-                    Ok((core_of_net::__dev_direct_xmit(skb, 0), skb))
+                    Ok((stack::send(skb, dev), skb))
                 }
             });
 
             sent.ok_or(ENODEV)?
-        }
-    }
-
-    fn find<R>(name: &CStr, f: impl FnOnce(*mut bindings::net_device) -> R) -> Option<R> {
-        // SAFETY: The caller is a task without locks; the name is a string.
-        let dev = unsafe {
-            core_of_net::rtnl_lock();
-            core_of_net::__dev_get_by_name(&raw mut core_of_net::init_net, name.as_ptr().cast())
-        };
-        let result = (!dev.is_null()).then(|| f(dev));
-
-        // SAFETY: It was just taken.
-        unsafe { core_of_net::rtnl_unlock() };
-        result
-    }
-
-    /// # Safety
-    ///
-    /// `skb` is a valid packet of the caller's.
-    unsafe fn set_device(skb: *mut bindings::sk_buff, dev: *mut bindings::net_device) {
-        // SAFETY: By the safety requirements.
-        unsafe {
-            (*skb)
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .dev = dev;
         }
     }
 
@@ -290,14 +236,7 @@ mod tests {
     /// `skb` is a valid packet.
     unsafe fn names_a_device(skb: *mut bindings::sk_buff) -> bool {
         // SAFETY: By the safety requirements.
-        unsafe {
-            !(*skb)
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .dev
-                .is_null()
-        }
+        unsafe { !(*stack::device_of(skb)).is_null() }
     }
 
     #[test]
@@ -313,7 +252,7 @@ mod tests {
         for (answer, skb) in [(answer, skb), (again, other)] {
             if answer == BUSY {
                 // SAFETY: It came back, and is not used after this.
-                unsafe { core_of_net::consume_skb(skb) };
+                unsafe { consume_skb(skb) };
             }
         }
         drop(rig);
@@ -429,7 +368,7 @@ mod tests {
         rig.open()?;
         let once = rig.card().opened.load(Relaxed);
         // SAFETY: The device is registered, and the RTNL is held.
-        rig.with(|dev| unsafe { core_of_net::dev_close(dev) });
+        rig.with(|dev| unsafe { dev_close(dev) });
         rig.open()?;
         let twice = rig.card().opened.load(Relaxed);
         drop(rig);
@@ -519,7 +458,7 @@ mod tests {
         let there = rig.with(|_| ()).is_some();
         let late = rig.registration;
         drop(rig.parent);
-        let after = device.with_name(|name| find(name, |_| ())).is_some();
+        let after = stack::with(&device, |_| ()).is_some();
         let carrier = Task::with(|task| {
             device.set_carrier(task, false);
             device.set_present(task, true);

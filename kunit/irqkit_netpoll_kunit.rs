@@ -7,6 +7,8 @@
 
 use kernel::prelude::*;
 
+#[path = "support/stack.rs"]
+mod stack;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -28,8 +30,6 @@ impl kernel::Module for Suite {
 
 #[kunit_tests(irqkit_netpoll)]
 mod tests {
-    use core::ptr;
-
     use kernel::{
         bindings,
         cpu::CpuId,
@@ -39,11 +39,7 @@ mod tests {
         },
         error::to_result,
         faux,
-        ffi::{
-            c_char,
-            c_int,
-            c_void, //
-        },
+        ffi::c_int,
         prelude::*,
         sync::{
             atomic::{
@@ -79,34 +75,21 @@ mod tests {
         },
     };
 
-    use crate::support::{
-        books::Books,
-        hardirq,
-        online_cpus,
-        until, //
+    use crate::{
+        stack,
+        support::{
+            books::Books,
+            hardirq,
+            online_cpus,
+            until, //
+        }, //
     };
 
-    /// What netpoll's users do.
-    mod core_of_net {
-        use super::*;
-
-        // SAFETY: As the kernel declares them, but for types that are only passed on.
-        unsafe extern "C" {
-            pub(super) static mut init_net: c_void;
-            pub(super) fn rtnl_lock();
-            pub(super) fn rtnl_unlock();
-            pub(super) fn __dev_get_by_name(
-                net: *mut c_void,
-                name: *const c_char,
-            ) -> *mut bindings::net_device;
-            pub(super) fn dev_open(dev: *mut bindings::net_device, ack: *mut c_void) -> c_int;
-            pub(super) fn __netpoll_setup(
-                netpoll: *mut Memory,
-                dev: *mut bindings::net_device,
-            ) -> c_int;
-            pub(super) fn __netpoll_free(netpoll: *mut Memory);
-            pub(super) fn netpoll_poll_dev(dev: *mut bindings::net_device);
-        }
+    // SAFETY: As the kernel declares them, but for types that are only passed on. It is what netpoll's users do.
+    unsafe extern "C" {
+        fn __netpoll_setup(netpoll: *mut Memory, dev: *mut bindings::net_device) -> c_int;
+        fn __netpoll_free(netpoll: *mut Memory);
+        fn netpoll_poll_dev(dev: *mut bindings::net_device);
     }
 
     /// Memory for a `struct netpoll`, of which it is more than twice the size.
@@ -221,39 +204,17 @@ mod tests {
                 books,
                 _parent: parent,
             };
-            // SAFETY: The device is registered, and the RTNL is held.
-            let error = rig.with(|dev| unsafe { core_of_net::dev_open(dev, ptr::null_mut()) });
-            to_result(error.ok_or(ENODEV)?)?;
+            stack::open(rig.registration.device())?;
             Ok(rig)
-        }
-
-        /// Calls `f` with the C object, holding the RTNL.
-        fn with<R>(&self, f: impl FnOnce(*mut bindings::net_device) -> R) -> Option<R> {
-            self.registration.device().with_name(|name| {
-                // SAFETY: The caller is a task without locks; the name is a string.
-                let dev = unsafe {
-                    core_of_net::rtnl_lock();
-                    core_of_net::__dev_get_by_name(
-                        &raw mut core_of_net::init_net,
-                        name.as_ptr().cast(),
-                    )
-                };
-                let result = (!dev.is_null()).then(|| f(dev));
-
-                // SAFETY: It was just taken.
-                unsafe { core_of_net::rtnl_unlock() };
-                result
-            })
         }
 
         /// Has all instances of the device polled by netpoll, once.
         fn netpoll(&self, cpu: CpuId) -> Result {
-            self.with(|dev| -> Result {
+            stack::with(self.registration.device(), |dev| -> Result {
                 let netpoll = KBox::into_raw(KBox::new(Memory { _words: [0; 16] }, GFP_KERNEL)?);
 
                 // SAFETY: It is zeroed, and large enough; the device is registered, and the RTNL is held.
-                if let Err(error) = to_result(unsafe { core_of_net::__netpoll_setup(netpoll, dev) })
-                {
+                if let Err(error) = to_result(unsafe { __netpoll_setup(netpoll, dev) }) {
                     // SAFETY: It was just made, and nobody else has it.
                     drop(unsafe { KBox::from_raw(netpoll) });
                     return Err(error);
@@ -262,7 +223,7 @@ mod tests {
                 let running = Running(dev);
                 let polled = hardirq::on_cpu(cpu, || running.netpoll());
                 // SAFETY: As above; it was set up, and is freed by this.
-                unsafe { core_of_net::__netpoll_free(netpoll) };
+                unsafe { __netpoll_free(netpoll) };
                 polled
             })
             .ok_or(ENODEV)?
@@ -298,7 +259,7 @@ mod tests {
         /// With interrupts off.
         fn netpoll(&self) {
             // SAFETY: By the type invariants; interrupts are off.
-            unsafe { core_of_net::netpoll_poll_dev(self.0) };
+            unsafe { netpoll_poll_dev(self.0) };
         }
     }
 

@@ -4,6 +4,8 @@
 
 use kernel::prelude::*;
 
+#[path = "support/stack.rs"]
+mod stack;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -31,11 +33,7 @@ mod tests {
         bindings,
         device::Bound,
         faux,
-        ffi::{
-            c_char,
-            c_int,
-            c_void, //
-        },
+        ffi::c_int,
         new_spinlock,
         prelude::*,
         sync::{
@@ -76,40 +74,22 @@ mod tests {
         },
     };
 
-    use crate::support::until;
+    use crate::{
+        stack,
+        support::until, //
+    };
 
-    /// What the core, and user space through it, does with a device.
-    mod core_of_net {
-        use super::*;
-
-        // SAFETY: As the kernel declares them, but for types that are only passed on.
-        unsafe extern "C" {
-            pub(super) static mut init_net: c_void;
-            pub(super) fn rtnl_lock();
-            pub(super) fn rtnl_unlock();
-            pub(super) fn __dev_get_by_name(
-                net: *mut c_void,
-                name: *const c_char,
-            ) -> *mut bindings::net_device;
-            pub(super) fn dev_open(dev: *mut bindings::net_device, ack: *mut c_void) -> c_int;
-            pub(super) fn __dev_direct_xmit(skb: *mut bindings::sk_buff, queue: u16) -> c_int;
-            pub(super) fn __alloc_skb(
-                size: u32,
-                gfp: bindings::gfp_t,
-                flags: c_int,
-                node: c_int,
-            ) -> *mut bindings::sk_buff;
-            pub(super) fn skb_clone(
-                skb: *mut bindings::sk_buff,
-                gfp: bindings::gfp_t,
-            ) -> *mut bindings::sk_buff;
-            pub(super) fn skb_put(skb: *mut bindings::sk_buff, len: u32) -> *mut c_void;
-            pub(super) fn consume_skb(skb: *mut bindings::sk_buff);
-        }
+    // SAFETY: As the kernel declares them, but for types that are only passed on.
+    unsafe extern "C" {
+        fn __alloc_skb(
+            size: u32,
+            gfp: bindings::gfp_t,
+            flags: c_int,
+            node: c_int,
+        ) -> *mut bindings::sk_buff;
+        fn skb_clone(skb: *mut bindings::sk_buff, gfp: bindings::gfp_t) -> *mut bindings::sk_buff;
+        fn consume_skb(skb: *mut bindings::sk_buff);
     }
-
-    /// The bytes that begin the frames of these tests; the stack sends some of its own.
-    const MARK: [u8; 4] = *b"mark";
 
     /// What was sent.
     #[pin_data]
@@ -132,9 +112,7 @@ mod tests {
             _tx: &mut Tx<'_>,
             _: SoftIrq<'_>,
         ) -> Xmit {
-            let mut bytes = [0; MARK.len()];
-
-            if skb.read(0, &mut bytes).is_ok() && bytes == MARK {
+            if stack::is_marked(&skb) {
                 let _ = self.sent.lock().push_within_capacity(skb);
             }
             Xmit::Done
@@ -156,11 +134,7 @@ mod tests {
                 let skb: *const bindings::sk_buff = ptr::with_exposed_provenance(self.0);
                 let end = (*skb).head.add((*skb).end as usize);
                 let sharers = (*end.cast::<bindings::skb_shared_info>()).dataref.counter & 0xffff;
-                let device = (*skb)
-                    .__bindgen_anon_1
-                    .__bindgen_anon_1
-                    .__bindgen_anon_1
-                    .dev;
+                let device = *stack::device_of(skb.cast_mut());
 
                 sharers + if device.is_null() { 0 } else { 100 }
             }
@@ -219,53 +193,32 @@ mod tests {
         /// Sends a frame that is somewhere in a memory of so many bytes, and returns it as the driver got it,
         /// and what the sender has kept: a packet with the same memory, or another reference to the packet.
         fn send(&self, room: u32, keep: Keep) -> Result<(SkBuff, Kept)> {
-            let kept = self.registration.device().with_name(|name| {
-                // SAFETY: We are a task without locks; the name is a string. The device that is found is
-                // registered as long as the RTNL is held. The packet is new, has room for so many bytes, and
-                // is given away, with the device that it is for; but for one reference if it has two.
+            let device = self.registration.device();
+            stack::open(device)?;
+            let kept = stack::with(device, |dev| {
+                // SAFETY: The packet is new, has room for so many bytes, and is given away, with the device that
+                // it is for, which is registered; but for one reference if it has two.
                 unsafe {
-                    core_of_net::rtnl_lock();
-                    let dev = core_of_net::__dev_get_by_name(
-                        &raw mut core_of_net::init_net,
-                        name.as_ptr().cast(),
-                    );
-                    let skb = core_of_net::__alloc_skb(room + 60, bindings::GFP_KERNEL, 0, -1);
+                    let skb = __alloc_skb(room + 60, bindings::GFP_KERNEL, 0, -1);
                     let mut kept = ptr::null_mut();
-                    if !dev.is_null() && !skb.is_null() {
-                        core_of_net::dev_open(dev, ptr::null_mut());
+                    if !skb.is_null() {
                         (*skb).data = (*skb).data.add(room as usize);
                         (*skb).tail += room;
-                        let data = core_of_net::skb_put(skb, 60).cast::<u8>();
-                        data.write_bytes(0, 60);
-                        data.cast::<[u8; 4]>().write(MARK);
-                        (*skb)
-                            .__bindgen_anon_1
-                            .__bindgen_anon_1
-                            .__bindgen_anon_1
-                            .dev = dev;
+                        stack::fill(skb);
                         match keep {
                             Keep::Nothing => (),
-                            Keep::Clone => {
-                                kept = core_of_net::skb_clone(skb, bindings::GFP_KERNEL);
-                                if !kept.is_null() {
-                                    (*kept)
-                                        .__bindgen_anon_1
-                                        .__bindgen_anon_1
-                                        .__bindgen_anon_1
-                                        .dev = ptr::null_mut();
-                                }
-                            }
+                            Keep::Clone => kept = skb_clone(skb, bindings::GFP_KERNEL),
                             Keep::Reference => {
                                 (&raw mut (*skb).users).cast::<i32>().write(2);
                                 kept = skb;
                             }
                         }
-                        core_of_net::__dev_direct_xmit(skb, 0);
+                        stack::send(skb, dev);
                     }
-                    core_of_net::rtnl_unlock();
                     kept
                 }
-            });
+            })
+            .ok_or(ENODEV)?;
             let sent = self.registration.data().sent.lock().pop();
 
             Ok((sent.ok_or(ENOENT)?, Kept(kept)))
@@ -290,7 +243,7 @@ mod tests {
         fn drop(&mut self) {
             if !self.0.is_null() {
                 // SAFETY: By the type invariants it is ours.
-                unsafe { core_of_net::consume_skb(self.0) };
+                unsafe { consume_skb(self.0) };
             }
         }
     }
