@@ -129,7 +129,7 @@ small_blocks="-l 4K"
 stream() {
 	# shellcheck disable=SC2086 # words
 	chrt $before_streams 1 iperf3 --client "${STREAM_IP:-$peer_ip4}" --interval 0 --json "$@" >/run/stream.json 2>/run/stream.err
-	python3 - "$@" <<'EOF'
+	python3 - "$@" <<'EOF' && return
 import json, os, sys
 with open("/run/stream.json") as file:
     result = json.load(file)
@@ -150,6 +150,9 @@ for total in totals:
         sys.exit(f"iperf3: {total['lost_packets']} of {total['packets']} datagrams did not come")
 print(round(sum(total["bits_per_second"] for total in totals) / 1e6))
 EOF
+	echo "the server:" >&2
+	tail -n 4 /run/iperf3.log >&2
+	return 1
 }
 
 blob() {
