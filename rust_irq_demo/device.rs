@@ -107,10 +107,10 @@ impl Edu {
     pub(crate) fn new(
         dev: &pci::Device<Bound>,
         hw: Hw,
+        pin: Intx,
         paths: Paths,
         storm_limit: u32,
     ) -> Result<Arc<Self>> {
-        let pin = Intx::new(dev)?;
         let dma = Dma::new(dev)?;
 
         Arc::pin_init(

@@ -16,7 +16,8 @@ use irqkit::{
         device_id,
         enable_memory,
         is_memory,
-        BusMaster, //
+        BusMaster,
+        Intx, //
     }, //
 };
 
@@ -55,21 +56,26 @@ pub(crate) struct EduDriver;
 ///
 /// 1. The device is left: who waits for it gives up, and a storm is contained no longer.
 /// 2. The files: nobody starts anything new.
-/// 3. The interrupt: neither handler runs any more, nor does what contains a storm, so that nobody
-///    schedules the tasklets, which are killed with the last who could.
-/// 4. The INTx pin is silenced: the device may still end what it was at, and would keep a line
+/// 3. The INTx pin is silenced: the device may still end what it was at, and would keep a line
 ///    busy that has other users.
-/// 5. Bus mastering: the device can't reach memory any more.
-/// 6. The DMA memory.
+/// 4. The interrupt: neither handler runs any more, nor does what contains a storm, so that nobody
+///    schedules the tasklets, which are killed with the last who could.
+/// 5. The pin again: a storm that ended meanwhile may have had it speak.
+/// 6. Bus mastering: the device can't reach memory any more.
+/// 7. The DMA memory, when no transfer is under way any more.
+/// 8. What the device raised since it was left is acknowledged: to enable a device unmasks its pin,
+///    before the next driver can ask why it speaks.
 ///
 /// What devres holds goes after them all: the vectors, the registers, and that the device is enabled.
 pub(crate) struct Bound<'bound> {
     _leave: Leave,
     _files: PathSet,
-    _irq: irq::Registration<irq::Threaded<Handlers>>,
     _silence: Silence,
+    _irq: irq::Registration<irq::Threaded<Handlers>>,
+    _silence_again: Silence,
     _bus_master: BusMaster<'bound>,
     _memory: DmaMemory,
+    _peace: Peace,
 }
 
 /// Leaves a device when dropped.
@@ -102,6 +108,15 @@ impl Drop for DmaMemory {
     }
 }
 
+/// Acknowledges all that a device has raised when dropped.
+struct Peace(Arc<Edu>);
+
+impl Drop for Peace {
+    fn drop(&mut self) {
+        self.0.hw.quiesce();
+    }
+}
+
 impl pci::Driver for EduDriver {
     type IdInfo = ();
     type Data<'bound> = Bound<'bound>;
@@ -119,6 +134,10 @@ impl pci::Driver for EduDriver {
                 return Err(ENODEV);
             }
             enable_memory(pdev)?;
+            // That let it speak, whatever it was left with, and its line may have other users. It is
+            // to be silent until there is a vector for it.
+            let pin = Intx::new(pdev)?;
+            pin.mask();
             let bar = pdev
                 .iomap_region_sized::<{ regs::END }>(0, crate::NAME)
                 .inspect_err(|e| {
@@ -137,6 +156,7 @@ impl pci::Driver for EduDriver {
             let edu = Edu::new(
                 pdev,
                 hw,
+                pin,
                 Paths::new(&files)?,
                 module_parameters::storm_limit.value(),
             )?;
@@ -153,9 +173,10 @@ impl pci::Driver for EduDriver {
 
             // Fields are dropped in the order of the struct, but initialised in this one.
             Ok(try_init!(Bound {
+                _peace: Peace(edu.clone()),
                 _memory: DmaMemory(edu.clone()),
                 _bus_master: BusMaster::new(pdev),
-                _silence: Silence(edu.clone()),
+                _silence_again: Silence(edu.clone()),
                 _irq: {
                     let request = irq::Request::new(pdev, &vectors, 0, crate::NAME)?
                         .shared(intake.intx && module_parameters::irq_shared.value());
@@ -180,6 +201,7 @@ impl pci::Driver for EduDriver {
                             dev_err!(pdev, "no interrupt: {why} ({})\n", e.to_errno());
                         })?
                 },
+                _silence: Silence(edu.clone()),
                 // The next three go in the order of the struct also if one of them fails.
                 _files: files,
                 _leave: Leave(edu),

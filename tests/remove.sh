@@ -10,7 +10,7 @@
 
 # shellcheck source=tests/lib/edu.sh
 . "$(dirname "$0")/lib/edu.sh"
-plan 50
+plan 55
 
 fire_pids=()
 # Keeps a device as busy as it gets, until it is gone. Times are taken from before the first one is under fire to
@@ -152,6 +152,18 @@ check "another in its place is bound, and works" alive $edu0
 check "on the line that it shares" one_line
 no_more
 check "and the other has lost nothing" alive $edu1
+
+# A transfer goes on when its device is left, and raises an interrupt at its end. That must not be found on the line by
+# whoever enables the device next, before he can see to it: the other user would be called, for nothing, time and again.
+load irq_mode=intx
+(while echo "roundtrip 4095" >"$(edu $edu0 dma)"; do :; done) 2>/dev/null &
+fire_pids=($!)
+check "transfers are under way" wait_for 10 grep -q roundtrip "$(edu $edu0 dma)"
+check "unbind in the middle of one returns" timeout 60 sh -c "echo $edu0 >/sys/bus/pci/drivers/$driver/unbind"
+check "who waited for it is told" cease
+none=$(counter $edu1 hardirq.none)
+check "bind brings it back" sh -c "echo $edu0 >/sys/bus/pci/drivers/$driver/bind"
+assert_eq "and the other was not called in vain" "$none" "$(counter $edu1 hardirq.none)"
 
 load irq_mode=intx
 fire $edu0
