@@ -14,6 +14,7 @@
 #   publish TMPDIR FINAL   makes a finished directory visible in one move
 #   point LINK TARGET      moves a symbolic link in one move
 #   buildroot_run CMD...   runs CMD in the build root, as root there, in this very directory
+#   demangle               shows Rust functions by module, type and name
 #   can_sudo               whether `sudo -n` may be used, after a password if there is a terminal to ask for it
 
 set -euo pipefail
@@ -159,6 +160,11 @@ buildroot_run() {
 	in_namespace unshare --pid --fork --kill-child -- \
 		bash "$TOP/scripts/setup/enter" "$(readlink -f "$BUILDROOT")" "$PWD" \
 		"$TOP" "$CACHE" ${BUILDROOT_BIND:-} -- "$@"
+}
+
+# Of the name of a Rust function: its module, type and name, without hashes and type parameters.
+demangle() {
+	buildroot_run c++filt | sed -uE 's/\[[0-9a-f]*\]//g; s/<([^<> ]*).*>::([^<>]*)$/\1::\2/; s/::<.*$//'
 }
 
 # Whether sudo does what it is asked. Who sits at a terminal may have to give a password first.

@@ -10,7 +10,7 @@
 cd "$(dirname "$0")/../.." || exit
 . scripts/guest/ktap.sh
 
-plan 22
+plan 25
 out=$(mktemp -d)
 on_exit rm -rf "$out"
 export LAB_NO_BUILD=1 ROUNDS=1 SECONDS_EACH=1 PACKETS=1000 DISTANCES=1 MIB=4
@@ -38,6 +38,10 @@ assert_eq "and none of them is 0 where TCP is sent" 0 "$(rows net-versus '^TCP s
 assert_eq "and the time of this machine that it took, for both" 4 \
 	"$(rows net-versus "^(TCP|UDP 64) (send|receive)( +$number +$number $number \($number-$number\)){3}  a (MiB|packet)$")"
 check "every value is in its report" test build/net-versus/report.json -nt "$out"
+tried net-versus-profile scripts/net-versus profile "UDP 64 receive"
+assert_eq "all that it takes, by both drivers and on two CPUs" 1 \
+	"$(rows net-versus-profile "^all that( +$number){4}$")"
+assert_ge "it names functions of either driver" 2 "$(rows net-versus-profile '\* [01]   (virtio_net|rust_napi_net) ')"
 
 tried net-count scripts/net-count
 assert_eq "six kinds of packet, with instructions of both drivers and the difference" 6 \
