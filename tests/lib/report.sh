@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034 # for tests/run and its other rooms
 #
-# Counts what tests/run has seen, and reads KTAP.
+# Counts what tests/run has seen, and reads KTAP. Needs `logs`.
 
 passed=0
 failed=0
@@ -96,6 +96,7 @@ count() {
 	passed=$((passed + $2))
 	skipped=$((skipped + $3))
 	time=$(printf '%d.%d s' $(($4 / 1000)) $(($4 % 1000 / 100)))
+	echo "$4 $name" >>"$logs/times"
 	if [ $# -eq 4 ]; then
 		say "ok      $name: $2 passed$([ "$3" -eq 0 ] || echo ", $3 skipped") ($time)"
 		return
@@ -110,6 +111,13 @@ count() {
 
 # Milliseconds since the moment `$1`, a value of EPOCHREALTIME.
 since() { echo $(((${EPOCHREALTIME/./} - ${1/./}) / 1000)); }
+
+# What to look at first where a run takes too long.
+longest() {
+	local most
+	most=$(sort -rn "$logs/times" | awk 'NR <= 12 && $1 >= 10000 { printf "%s%s %d s", NR == 1 ? "" : ", ", $2, $1 / 1000 }')
+	[ -z "$most" ] || say "what took longest: $most"
+}
 
 # The value of a line `# lab-WHAT: value` (or `// lab-…`) at the head of a test.
 header() { sed -nE "s,^(#|//) lab-$2:[[:space:]]*(.*[^[:space:]])[[:space:]]*$,\2,p" "$1"; }
