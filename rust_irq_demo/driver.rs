@@ -87,10 +87,11 @@ impl Drop for Leave {
     }
 }
 
-/// Silences the INTx pin of a device when dropped.
+/// Silences the INTx pin of a device when dropped. The next driver, or the next time of this one,
+/// gets the pin back when it asks for an INTx vector.
 ///
-/// Under MSI as well: when its vector is freed, the PCI core goes back to INTx. The next driver, or
-/// the next time of this one, gets the pin back when it asks for an INTx vector.
+/// Under MSI the PCI core sees to the pin, and has it speak again when the vector is freed: nothing
+/// may be raised any more by then.
 struct Silence(Arc<Edu>);
 
 impl Drop for Silence {
