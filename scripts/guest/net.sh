@@ -8,6 +8,8 @@
 #   make_peer [DEVICE]     moves the peer (0000:00:0f.0) to the namespace `peer`, and gives it its addresses
 #   no_peer                gives it back
 #   in_peer CMD...         runs a command there
+#   keep_timestamps        has the kernel note when packets come in, until the guest ends. Else each ping turns that on and
+#                          off, which patches code: QEMU's threads can't stand that beside traffic (docs/design.md)
 #   link DEVICE [MTU]      gives a card its addresses and takes it up; sets `nic`, its name
 #   reachable [IP]         whether the peer answers, by either version of IP; waits for it
 #   serve                  has the peer serve iperf3, and ends that
@@ -79,6 +81,18 @@ no_peer() {
 		ip -n peer link set "$name" netns 1 || :
 	done
 	ip netns del peer
+}
+
+keep_timestamps() {
+	local i
+	[ ! -e /run/keeps-timestamps ] || return 0
+	socat -u UDP4-RECV:9997,so-timestamp OPEN:/dev/null </dev/null >/dev/null 2>&1 &
+	echo $! >/run/keeps-timestamps
+	for ((i = 0; i < 100; i++)); do
+		! grep -q ':270D ' /proc/net/udp || return 0
+		sleep 0.1
+	done
+	return 1
 }
 
 link() {

@@ -27,6 +27,8 @@ unload() {
 # shellcheck source=scripts/guest/net.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/guest/net.sh"
 
+keep_timestamps || bail "there is nobody to keep the time of packets"
+
 # scripts/guest/devices.sh places the devices.
 # shellcheck disable=SC2034 # for the tests
 net0=0000:00:07.0 net1=0000:00:0f.0
