@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # lab-long: what measures and soaks a network card
 # lab-timeout: 900
-# lab-alone: it times two drivers by turns
 #
 # scripts/net-versus, net-count, net-matrix and net-soak, as short as they can be: that they come to an end, and to
 # one that holds. What they have to say of the driver takes longer.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash disable=SC2034 # for tests/run and its other rooms
+# shellcheck shell=bash disable=SC2034,SC2154 # for tests/run and its other rooms, and theirs
 #
 # Counts what tests/run has seen, and reads KTAP. Needs `logs`.
 
