@@ -85,11 +85,10 @@ no_peer() {
 
 keep_timestamps() {
 	local i
-	[ ! -e /run/keeps-timestamps ] || return 0
-	socat -u UDP4-RECV:9997,so-timestamp OPEN:/dev/null </dev/null >/dev/null 2>&1 &
-	echo $! >/run/keeps-timestamps
+	# Its port, 9997, says that it is there.
 	for ((i = 0; i < 100; i++)); do
 		! grep -q ':270D ' /proc/net/udp || return 0
+		if [ "$i" -eq 0 ]; then socat -u UDP4-RECV:9997,so-timestamp OPEN:/dev/null </dev/null >/dev/null 2>&1 & fi
 		sleep 0.1
 	done
 	return 1
