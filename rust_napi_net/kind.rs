@@ -68,6 +68,9 @@ pub(crate) trait Memory: Buffer + Send + Sized + 'static {
 
     /// Returns what can be made use of again.
     fn spare(rest: Self::Rest) -> Option<Self>;
+
+    /// Returns a first piece, of which all was copied, as a buffer, if it is one.
+    fn reuse(first: Received) -> Option<Self>;
 }
 
 impl Memory for PoolFrag {
@@ -78,9 +81,12 @@ impl Memory for PoolFrag {
         pool: &mut PagePool,
         at: &A,
         shapes: &Shapes,
-        _spare: Option<Self>,
+        spare: Option<Self>,
     ) -> Option<Self> {
-        pool.alloc(at, shapes.first)
+        // Neither back to the pool nor taken from it.
+        spare
+            .filter(|spare| spare.shape() == shapes.first)
+            .or_else(|| pool.alloc(at, shapes.first))
     }
 
     #[inline]
@@ -96,6 +102,11 @@ impl Memory for PoolFrag {
     #[inline]
     fn spare(_rest: ()) -> Option<Self> {
         None
+    }
+
+    #[inline]
+    fn reuse(first: Received) -> Option<Self> {
+        Some(first.reuse())
     }
 }
 
@@ -141,5 +152,10 @@ impl Memory for PoolChain {
 
     fn spare((chain, _): Self::Rest) -> Option<Self> {
         Some(chain)
+    }
+
+    /// It is one of several, and the list that they are in has gone its own way.
+    fn reuse(_first: Received) -> Option<Self> {
+        None
     }
 }

@@ -81,7 +81,7 @@ const MOST_BUFFERS: u16 = 64;
 pub(crate) struct Receiver<K: Kind> {
     // Before the pool that its buffers are from.
     ring: QueueOf<K::Rings, K::Memory>,
-    /// What is left of buffers, to be filled anew.
+    /// What is left of buffers, to be filled anew, and buffers of frames that were copied.
     spare: KVec<K::Memory>,
     pool: PagePool,
     desk: Arc<Desk>,
@@ -364,6 +364,10 @@ impl<K: Kind> Receiver<K> {
             };
             if first.copy_to(&mut skb, HEADER, len).is_err() {
                 return self.drop_short(skb);
+            }
+            if let Some(buffer) = K::Memory::reuse(first) {
+                // There is room for as many as the ring has.
+                let _ = self.spare.push_within_capacity(buffer);
             }
             return Some(skb);
         }

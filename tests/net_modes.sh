@@ -9,7 +9,7 @@
 
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/lib/net.sh"
-plan 100
+plan 106
 
 on_exit give "$net0"
 BLOB_MIB=8
@@ -188,6 +188,23 @@ assert_ge "many came in as one frame" 10 $(($(large) - before))
 assert_le "and so there were few frames" $((BLOB_MIB * 1024 * 1024 / 1448 / 2)) $(($(packets rx_packets) - frames))
 settle $net0
 assert_le "no more interrupts than frames" "$(packets rx_packets)" "$(counters $net0 hardirq/rx runs)"
+sound $net0
+
+# The buffer of a frame that is copied is posted again, and not one more is taken out of the pool: of those that are
+# handed on, two fit in a page. The card is new: its buffers are for frames of the MTU.
+load
+link $net0 || bail "no link"
+reachable || bail "no answer"
+pages() { ask pool-stats "$nic" | awk '$2 ~ /^alloc-(fast|slow)$/ { n += $3 } END { print n + 0 }'; }
+for size in 56 400; do
+	before=$(pages)
+	check "1000 pings of $size bytes" ping -q -A -c 1000 -s $size $peer_ip4
+	taken=$(($(pages) - before))
+	case $size in
+	56) assert_le "their answers are copied: no buffers are taken for them" 50 $taken ;;
+	*) assert_ge "their answers are not, so they are" 450 $taken ;;
+	esac
+done
 sound $net0
 
 # Nothing is copied, and as much as can be.

@@ -85,6 +85,12 @@ impl PoolFrag {
         self.shape.len()
     }
 
+    /// Returns what it was allocated to be like.
+    #[inline]
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
     /// Returns what the device may write.
     #[inline]
     pub(super) fn segment(&self) -> Segment {
