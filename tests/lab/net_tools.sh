@@ -9,7 +9,7 @@
 cd "$(dirname "$0")/../.." || exit
 . scripts/guest/ktap.sh
 
-plan 25
+plan 28
 out=$(mktemp -d)
 on_exit rm -rf "$out"
 export LAB_NO_BUILD=1 ROUNDS=1 SECONDS_EACH=1 PACKETS=1000 DISTANCES=1 MIB=4
@@ -45,11 +45,16 @@ assert_ge "it names functions of either driver" 2 "$(rows net-versus-profile '\*
 tried net-count scripts/net-count
 assert_eq "six kinds of packet, with instructions of both drivers and the difference" 6 \
 	"$(rows net-count "  [0-9]{3,} +[0-9]{3,} +[+-][0-9]+ +[+-]$number %$")"
+assert_eq "and what went to the device and came from it, for each; of one round no more can be told" 6 "$(rows net-count "^[^:]+( +$number){4} +-$")"
 check "every value is in its report" test build/net-count.json -nt "$out"
 tried net-count-offloads env OFFLOADS=1 scripts/net-count
 assert_eq "the same with offloads" 6 "$(rows net-count-offloads "  [0-9]{3,} +[0-9]{3,} +[+-][0-9]+ +[+-]$number %$")"
 tried net-count-profile scripts/net-count profile
-assert_ge "it names functions of our driver" 1 "$(rows net-count-profile 'rust_napi_net')"
+assert_ge "it names functions of our driver" 1 "$(rows net-count-profile '^ +[0-9]+ \* rust_napi_net ')"
+tried net-count-received scripts/net-count profile received
+# A process needs millions of instructions to begin: in 1000 packets they would be more than the rest.
+assert_ge "what receives a datagram is mostly the kernel's, for either driver" 2 \
+	"$(awk '/instructions a packet/ { all = $NF } $2 == "user" && $1 * 2 < all { n++ } END { print n + 0 }' "$out/net-count-received")"
 
 tried net-matrix scripts/net-matrix mine=packed=on,mrg_rxbuf=off
 assert_eq "its row, and what was made of the device" 1 "$(rows net-matrix '^ok +mine .* packed big ')"

@@ -12,6 +12,8 @@ DEVICE = "0000:00:07.0"
 OURS, PEER = "10.7.0.1", "10.7.0.2"
 DRIVERS = {"c": "virtio-pci", "rust": "rust_napi_net"}
 DEBUGFS = f"/sys/kernel/debug/{DRIVERS['rust']}/{DEVICE}"
+# Addresses of the kernel's half begin there.
+KERNEL = 1 << 63
 # iperf3's streams.
 KINDS = {
     "TCP send": [],
