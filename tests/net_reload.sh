@@ -93,11 +93,14 @@ reload() { modprobe -r $driver && modprobe $driver; }
 
 # With nothing bound and no traffic, after all that is made but once has been made.
 failed=
+at "what there is before"
 begin
+at "bound and loaded once"
 once rebind
 once reload
 over
 modprobe -r $driver || bail "not unloaded"
+at "what is in use before"
 wait_for 30 no_orphans || bail "pages are left before it begins"
 mapfile -t before < <(skbs)
 memory=$(kb MemAvailable)
