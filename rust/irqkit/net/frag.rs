@@ -85,7 +85,7 @@ impl PoolFrag {
         self.shape.len()
     }
 
-    /// Returns what it was allocated to be like.
+    /// Returns the shape that it was allocated with. Any context.
     #[inline]
     pub fn shape(&self) -> Shape {
         self.shape
@@ -265,7 +265,10 @@ impl Received {
         })
     }
 
-    /// Gives the memory to the device again, after all of it was copied.
+    /// Makes a buffer of it again, to be posted once more: after what is in it was copied, which saves the way to the
+    /// pool and back. Task context or softirqs.
+    ///
+    /// Stands for `dma_sync_single_range_for_device()`.
     #[inline]
     pub fn reuse(self) -> PoolFrag {
         if self.len != 0 {
