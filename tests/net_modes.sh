@@ -191,18 +191,20 @@ assert_le "no more interrupts than frames" "$(packets rx_packets)" "$(counters $
 sound $net0
 
 # The buffer of a frame that is copied is posted again, and not one more is taken out of the pool: of those that are
-# handed on, two fit in a page. The card is new: its buffers are for frames of the MTU.
+# handed on, two fit in a page, and half a ring of 256 may wait to be filled. The card is new: its buffers are for
+# frames of the MTU.
 load
 link $net0 || bail "no link"
 reachable || bail "no answer"
-pages() { ask pool-stats "$nic" | awk '$2 ~ /^alloc-(fast|slow)$/ { n += $3 } END { print n + 0 }'; }
+pages() { ask pool-stats "$nic" | awk '$2 ~ /^alloc-(fast|slow|refill)$/ { n += $3 } END { print n + 0 }'; }
 for size in 56 400; do
 	before=$(pages)
 	check "400 pings of $size bytes" ping -q -A -c 400 -s $size $peer_ip4
 	taken=$(($(pages) - before))
+	diag "$taken pages"
 	case $size in
 	56) assert_le "their answers are copied: no buffers are taken for them" 50 $taken ;;
-	*) assert_ge "their answers are not, so they are" 180 $taken ;;
+	*) assert_ge "their answers are not, so they are" 100 $taken ;;
 	esac
 done
 sound $net0
