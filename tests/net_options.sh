@@ -41,16 +41,13 @@ on_exit give "$net0"
 on_exit replug
 modprobe $driver || bail "the driver does not load"
 
-# On the debug kernel 8 MiB take half a minute.
-mib=8
-[ "${LAB_KERNEL:-}" != debug ] || mib=$(fewer 8 2)
 while read -r word name rest; do
 	case $word in
 	ok) ok "$name: $rest" ;;
 	FAILED) not_ok "$name: $rest" ;;
 	*) diag "$word $name $rest" ;;
 	esac
-done < <(bash /lab/scripts/guest/bin/net-options -t 1 -m "$mib" "${rows[@]}")
+done < <(bash /lab/scripts/guest/bin/net-options -t 1 -m 8 "${rows[@]}")
 
 # plug_as OPTION...: another device in its place.
 plug_as() {

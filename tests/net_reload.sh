@@ -93,7 +93,7 @@ reload() { modprobe -r $driver && modprobe $driver; }
 
 # With nothing bound and no traffic, after all that is made but once has been made.
 failed=
-at "what there is before"
+at "iperf3 begins"
 begin
 at "bound and loaded once"
 once rebind
